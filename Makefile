@@ -1,0 +1,45 @@
+# `make up` and `make test` set up what is missing and go; that is all a newcomer needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check lock clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.installed  ## Make .venv and install the locked requirements
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Axiom needs Python 3.11 or newer; name one: make setup PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) (a few hundred megabytes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --require-hashes -r requirements.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: setup  ## Start everything (ARGS=--once: run each pipeline once and stop)
+	@$(BIN)/axiom up $(ARGS)
+
+test: setup  ## Run all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup  ## Lint, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: setup  ## Pin the newest versions that pyproject.toml allows, with hashes and without addresses
+	@$(BIN)/uv pip compile pyproject.toml --extra embedded --group dev --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --upgrade --quiet -o requirements.txt
+	@echo uv | $(BIN)/uv pip compile - --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements-uv.txt
+
+clean:  ## Remove .venv and the data of the embedded servers
+	rm -rf $(VENV) .axiom

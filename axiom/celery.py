@@ -1,0 +1,28 @@
+"""The Celery app. Its configuration is `celeryconfig.py`, beside this package."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from axiom.config import settings
+from axiom.errors import ConfigError
+from axiom.tasks import broker_patch
+from axiom.telemetry import logs
+
+try:
+    settings()
+    app = Celery("axiom", config_source="celeryconfig")
+    app.conf.broker_url  # noqa: B018  (loads the configuration now, so that a wrong one is told)
+except ConfigError as error:
+    sys.exit(f"axiom: {error}")
+
+broker_patch.apply()
+
+
+@setup_logging.connect(weak=False)
+def _set_up_logging(**_: Any) -> None:
+    logs.configure(settings().log_format, settings().log_level)

@@ -1,0 +1,181 @@
+"""What the commands do. Heavy imports stay inside the functions that need them."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from axiom.cli import show
+from axiom.errors import ConfigError
+from axiom.model import PIPELINES, Json, Run, RunState, utcnow
+
+if TYPE_CHECKING:
+    from axiom.ledger.ledger import Ledger
+
+BAD = {RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED}
+
+
+def up(*, once: bool, as_json: bool) -> int:
+    """Run `axiom up`; return its exit code."""
+    from axiom.config import load_settings
+    from axiom.embedded.up import up as start
+    from axiom.tasks.client import run_all_once
+
+    if as_json and not once:
+        raise ConfigError("--json", "goes with --once")
+    return start(load_settings(), once=once, emit_json=as_json, run_once=run_all_once)
+
+
+def release() -> None:
+    """Migrate Postgres, prepare the graph's constraints."""
+    from axiom.config import settings
+    from axiom.stores.postgres import migrate
+    from axiom.tasks.services import services
+
+    applied = migrate(settings().require("postgres_url"))
+    services().graph.prepare()
+    show.say(f"Postgres: {applied} migrations applied; graph: constraints in place")
+
+
+def run_here(
+    pipeline: str, at: str | None, params: Mapping[str, Json], *, dry_run: bool, as_json: bool
+) -> int:
+    """Run a pipeline in this process; 1 when it did not succeed."""
+    from axiom.engines.langgraph import require_state, run_in_process
+    from axiom.tasks.base import logical_time
+    from axiom.tasks.flows import flow_of
+    from axiom.tasks.services import in_process_engine
+
+    logical_at = logical_time(pipeline, at, "manual")
+    with in_process_engine(dry_run=dry_run) as engine:
+        claim = run_in_process(
+            engine,
+            flow_of(pipeline),
+            logical_at,
+            params=params,
+            max_concurrency=1 if dry_run else 8,
+        )
+        require_state(claim)
+        show.run(claim.run, engine.ledger.steps(claim.run.id), as_json=as_json, outputs=True)
+    if dry_run and not as_json:
+        show.say("Nothing was written (--dry-run).")
+    return int(claim.run.state in BAD)
+
+
+def trigger(
+    pipeline: str,
+    at: str | None,
+    params: Mapping[str, Json],
+    *,
+    overlap: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Publish a run; with `wait`, follow it to its end and return 1 when that is bad."""
+    from axiom.tasks import client
+    from axiom.tasks.base import logical_time
+
+    if at:
+        logical_time(pipeline, at, "manual")  # a wrong time is told here, not in a worker's log
+    run_id = client.trigger(pipeline, at=at, params=params, overlap=overlap)
+    if not wait:
+        show.say_or_json(
+            f"{pipeline}: asked for run {run_id[:8]}; follow it: axiom runs show {run_id[:8]}",
+            {"run": run_id, "pipeline": pipeline},
+            as_json=as_json,
+        )
+        return 0
+    ended = client.wait_for(run_id, timeout_s=PIPELINES[pipeline].deadline.total_seconds() + 60)
+    show.run(ended, _ledger().steps(ended.id), as_json=as_json)
+    return int(ended.state in BAD | {RunState.SKIPPED})
+
+
+def pause(pipeline: str, reason: str | None, *, as_json: bool) -> None:
+    """Pause a pipeline's schedule."""
+    changed = _ledger().pause(pipeline, by=getpass.getuser(), reason=reason)
+    text = "paused; let it go on: axiom resume " + pipeline if changed else "was paused already"
+    show.say_or_json(
+        f"{pipeline}: {text}",
+        {"pipeline": pipeline, "paused": True, "changed": changed},
+        as_json=as_json,
+    )
+
+
+def resume(pipeline: str, *, as_json: bool) -> None:
+    """Resume a pipeline's schedule."""
+    changed = _ledger().resume(pipeline)
+    show.say_or_json(
+        f"{pipeline}: {'goes on by its schedule' if changed else 'was not paused'}",
+        {"pipeline": pipeline, "paused": False, "changed": changed},
+        as_json=as_json,
+    )
+
+
+def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
+    """List runs."""
+    if state and state not in set(RunState):
+        raise ConfigError("--state", f"{state!r} is none of {', '.join(RunState)}")
+    show.runs(_ledger().runs(pipeline=pipeline, state=state, limit=limit), as_json=as_json)
+
+
+def show_run(run_id: str, *, as_json: bool) -> None:
+    """Show one run with its steps."""
+    ledger = _ledger()
+    found = ledger.run(run_id)
+    show.run(found, ledger.steps(found.id), as_json=as_json, outputs=True)
+
+
+def status(*, as_json: bool) -> None:
+    """Show how each pipeline stands."""
+    ledger, now = _ledger(), utcnow()
+    last, good, pauses = ledger.last_runs(), ledger.last_good(), ledger.pauses()
+    rows = [
+        {
+            "pipeline": pipeline,
+            "state": "paused" if pipeline in pauses else _state(last.get(pipeline)),
+            "last_run": last[pipeline].id if pipeline in last else None,
+            "last_at": last[pipeline].logical_at if pipeline in last else None,
+            "good_at": good.get(pipeline),
+            "fresh": _fresh(pipeline, good.get(pipeline), now),
+            "next_at": None if pipeline in pauses else next_at(pipeline, now),
+            "reason": _reason(pauses.get(pipeline), last.get(pipeline)),
+        }
+        for pipeline in PIPELINES
+    ]
+    show.status(rows, now, as_json=as_json)
+
+
+def _state(run: Run | None) -> str:
+    return run.state.value if run else "never ran"
+
+
+def _reason(pause: Mapping[str, Any] | None, run: Run | None) -> str | None:
+    if pause:
+        return f"by {pause['paused_by']}" + (
+            f": {pause['pause_reason']}" if pause["pause_reason"] else ""
+        )
+    return run.reason if run else None
+
+
+def _fresh(pipeline: str, good_at: datetime | None, now: datetime) -> bool:
+    cadence = PIPELINES[pipeline]
+    return good_at is not None and now - good_at < cadence.slot + cadence.deadline
+
+
+def next_at(pipeline: str, now: datetime) -> datetime | None:
+    """When beat will fire a pipeline next, by celeryconfig; None when schedules are off."""
+    import celeryconfig
+
+    entry = celeryconfig.beat_schedule.get(pipeline)
+    if entry is None:
+        return None
+    left: timedelta = entry["schedule"].remaining_estimate(now)
+    return (now + left).replace(microsecond=0)
+
+
+def _ledger() -> Ledger:
+    from axiom.tasks.services import services
+
+    return services().ledger

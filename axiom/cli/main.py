@@ -1,0 +1,178 @@
+"""The `axiom` command. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from axiom.errors import AxiomError, ConfigError
+from axiom.model import PIPELINES
+
+cli = typer.Typer(
+    name="axiom",
+    help="Market intelligence on a Celery task queue.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+runs_cli = typer.Typer(help="The ledger's runs, newest first.", invoke_without_command=True)
+cli.add_typer(runs_cli, name="runs")
+
+
+def _pipeline(value: str) -> str:
+    if value not in PIPELINES:
+        raise typer.BadParameter(f"{value!r}; choose from {', '.join(PIPELINES)}")
+    return value
+
+
+Pipeline = Annotated[
+    str,
+    typer.Argument(
+        help=" | ".join(PIPELINES), callback=_pipeline, autocompletion=lambda: list(PIPELINES)
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+At = Annotated[
+    str | None, typer.Option(help="Logical time, such as 2026-01-31T14:00:00Z (default: now).")
+]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="key=value for the steps; repeatable.")
+]
+
+
+@cli.command()
+def up(
+    once: Annotated[
+        bool, typer.Option("--once", help="Run each pipeline once, show what happened, stop.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --once: one JSON object on the last line.")
+    ] = False,
+) -> None:
+    """Start everything here: servers that have no URL, workers, beat, Flower."""
+    from axiom.cli.commands import up as command
+
+    raise typer.Exit(command(once=once, as_json=as_json))
+
+
+@cli.command()
+def release() -> None:
+    """Bring the stores' schemas up to date."""
+    from axiom.cli.commands import release as command
+
+    command()
+
+
+@cli.command()
+def run(
+    pipeline: Pipeline,
+    at: At = None,
+    params: Params = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; show what would be.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a pipeline in this process, without a broker (LangGraph)."""
+    from axiom.cli.commands import run_here
+
+    raise typer.Exit(run_here(pipeline, at, _parsed(params), dry_run=dry_run, as_json=as_json))
+
+
+@cli.command()
+def trigger(
+    pipeline: Pipeline,
+    at: At = None,
+    params: Params = None,
+    overlap: Annotated[
+        bool, typer.Option("--overlap", help="Also while another run is active.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the workers to run a pipeline now."""
+    from axiom.cli.commands import trigger as command
+
+    raise typer.Exit(
+        command(pipeline, at, _parsed(params), overlap=overlap, wait=wait, as_json=as_json)
+    )
+
+
+@cli.command()
+def pause(
+    pipeline: Pipeline,
+    reason: Annotated[str | None, typer.Option(help="Kept with the pause, and shown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a pipeline's schedule; runs asked for by a person still run."""
+    from axiom.cli.commands import pause as command
+
+    command(pipeline, reason, as_json=as_json)
+
+
+@cli.command()
+def resume(pipeline: Pipeline, as_json: AsJson = False) -> None:
+    """Let a paused pipeline's schedule go on."""
+    from axiom.cli.commands import resume as command
+
+    command(pipeline, as_json=as_json)
+
+
+@cli.command()
+def status(as_json: AsJson = False) -> None:
+    """Show each pipeline: its last run, freshness, next run, pause."""
+    from axiom.cli.commands import status as command
+
+    command(as_json=as_json)
+
+
+@runs_cli.callback()
+def runs(
+    context: typer.Context,
+    pipeline: Annotated[str | None, typer.Option(help=" | ".join(PIPELINES))] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only runs in this state, such as failed.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    if context.invoked_subcommand is None:
+        from axiom.cli.commands import runs as command
+
+        command(_pipeline(pipeline) if pipeline else None, state, limit, as_json=as_json)
+
+
+@runs_cli.command("show")
+def runs_show(
+    run_id: Annotated[str, typer.Argument(help="A run's id, or the start of it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one run: its steps, attempts and errors."""
+    from axiom.cli.commands import show_run
+
+    show_run(run_id, as_json=as_json)
+
+
+def _parsed(params: list[str] | None) -> dict[str, Any]:
+    found = dict(param.partition("=")[::2] for param in params or ())
+    if missing := [key for key, value in found.items() if not value]:
+        raise typer.BadParameter(f"write --param {missing[0]}=value")
+    return found
+
+
+def main() -> None:
+    """Run the command; an error that Axiom means is one sentence, not a traceback."""
+    try:
+        cli()
+    except ConfigError as error:
+        sys.exit(_complain(error, 2))
+    except AxiomError as error:
+        sys.exit(_complain(error, 1))
+
+
+def _complain(error: AxiomError, code: int) -> int:
+    print(f"axiom: {error}", file=sys.stderr)  # noqa: T201
+    return code

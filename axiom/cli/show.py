@@ -1,0 +1,199 @@
+"""What the commands print: tables for people, JSON for programs. Fits 80 columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from axiom.model import Run, StepRow, to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+COLOURS = {
+    "succeeded": "green", "partial": "yellow", "failed": "red", "running": "cyan",
+    "retrying": "yellow", "paused": "yellow", "skipped": "dim", "cancelled": "dim",
+    "queued": "dim", "pending": "dim", "never ran": "dim",
+}  # fmt: skip
+MANY_ITEMS = 12  # mapped steps beyond this many are counted, not listed
+
+
+def say(text: str) -> None:
+    """Print one line."""
+    console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_or_json(text: str, value: Any, *, as_json: bool) -> None:
+    """Print a sentence, or the value as one line of JSON."""
+    if as_json:
+        print_json(value)
+    else:
+        say(text)
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON; times are ISO 8601."""
+    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+
+
+def console() -> Console:
+    """The terminal; made late, because rich is not free."""
+    from rich.console import Console
+
+    return Console()
+
+
+def runs(found: Sequence[Run], *, as_json: bool) -> None:
+    """Print runs, one a line."""
+    if as_json:
+        print_json([_run_json(each) for each in found])
+        return
+    if not found:
+        say("No runs. Ask for one: axiom trigger ingestion")
+        return
+    table = _table("run", "pipeline", "logical time", "state", "seconds", "reason")
+    for each in found:
+        table.add_row(
+            each.id[:8], each.pipeline, moment(each.logical_at), coloured(each.state),
+            seconds(each.duration_s), _text(each.reason),
+        )  # fmt: skip
+    console().print(table)
+
+
+def run(found: Run, steps: Sequence[StepRow], *, as_json: bool, outputs: bool = False) -> None:
+    """Print one run and its steps."""
+    if as_json:
+        print_json(_run_json(found) | {"steps": [to_json(step) for step in steps]})
+        return
+    out = console()
+    out.print(
+        f"[bold]{found.pipeline}[/] at {moment(found.logical_at)}: {coloured(found.state)} "
+        f"in {seconds(found.duration_s)} s  [dim]{found.engine}, {found.trigger}[/]",
+        highlight=False,
+    )
+    out.print(f"[dim]run {found.id}[/]", highlight=False)
+    if found.reason:
+        out.print(_text(found.reason))
+    table = _table("step", "state", "tries", "seconds", "what it said" if outputs else "error")
+    for name in dict.fromkeys(step.name for step in steps):
+        for row in _step_rows([step for step in steps if step.name == name], outputs):
+            table.add_row(*row)
+    out.print(table)
+
+
+def _step_rows(steps: Sequence[StepRow], outputs: bool) -> list[tuple[Any, ...]]:
+    if len(steps) > MANY_ITEMS:
+        return _counted(steps)
+    return [
+        (
+            f"{step.name} {step.item}".strip(), coloured(step.state), str(step.attempt),
+            seconds(_took(step)), _said(step, outputs),
+        )
+        for step in steps
+    ]  # fmt: skip
+
+
+def _counted(steps: Sequence[StepRow]) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for state in dict.fromkeys(step.state for step in steps):
+        same = [step for step in steps if step.state == state]
+        took = [_took(step) or 0.0 for step in same]
+        errors = {step.error for step in same if step.error}
+        items = ", ".join(step.item for step in same[:5]) + (" …" if len(same) > 5 else "")
+        rows.append((
+            f"{same[0].name} ×{len(same)}", coloured(state), str(max(s.attempt for s in same)),
+            seconds(max(took)), _text("; ".join(sorted(errors)) or items),
+        ))  # fmt: skip
+    return rows
+
+
+def _said(step: StepRow, outputs: bool) -> Any:
+    if step.error or not outputs or step.output is None:
+        return _text(step.error)
+    return _text(json.dumps(step.output, ensure_ascii=False)[:300])
+
+
+def status(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) -> None:
+    """Print how each pipeline stands."""
+    if as_json:
+        print_json({"at": now, "pipelines": list(rows)})
+        return
+    table = _table("pipeline", "last run", "logical time", "last good", "next", "why")
+    for row in rows:
+        good = f"{ago(row['good_at'], now)} ago" if row["good_at"] else "never"
+        table.add_row(
+            row["pipeline"], coloured(row["state"]), moment(row["last_at"]),
+            good if row["fresh"] else f"[yellow]{good}[/]",
+            f"in {ago(now, row['next_at'])}" if row["next_at"] else "-",
+            _text(row["reason"]),
+        )  # fmt: skip
+    console().print(table)
+
+
+def _table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
+    for name in columns:
+        wraps = name in ("reason", "error", "what it said", "why", "step")
+        right = name in ("seconds", "tries")
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
+        )
+    return table
+
+
+def moment(at: datetime | None) -> str:
+    """A time to the second, UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else "-"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with as many digits as matter."""
+    return "-" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def ago(earlier: datetime | None, later: datetime | None) -> str:
+    """The time between two moments, in its largest unit."""
+    if earlier is None or later is None:
+        return "-"
+    left = max((later - earlier).total_seconds(), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if left >= size:
+            return f"{left / size:.0f} {unit}"
+    return f"{left:.0f} s"
+
+
+def coloured(state: str) -> str:
+    """A state in its colour."""
+    colour = COLOURS.get(state, "white")
+    return f"[{colour}]{state}[/]"
+
+
+def _text(value: str | None) -> Any:
+    from rich.text import Text
+
+    return Text(value or "")  # never markup: errors hold what a provider sent
+
+
+def _took(step: StepRow) -> float | None:
+    if step.started_at is None or step.ended_at is None:
+        return None
+    return (step.ended_at - step.started_at).total_seconds()
+
+
+def _run_json(found: Run) -> dict[str, Any]:
+    value: dict[str, Any] = to_json(found)
+    return value | {"duration_s": found.duration_s}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,134 @@
+"""Typed settings: the only reader of the environment.
+
+Every setting is an environment variable `AXIOM_<NAME>` (or a line of `.env`).
+A server's URL that is empty means: the embedded one, whose address `axiom up`
+writes to `<data_dir>/servers.json` so that `celery -A axiom ...` in another
+terminal finds it too.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from axiom.errors import ConfigError
+
+_SCHEMES = {
+    "redis_url": ("redis", "rediss", "unix"),
+    "postgres_url": ("postgresql", "postgres"),
+    "graph_url": ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"),
+    "chroma_url": ("http", "https"),
+}
+SERVERS_FILE = "servers.json"
+
+
+class Settings(BaseSettings):
+    """All settings; the field `redis_url` is set by `AXIOM_REDIS_URL`, and so on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AXIOM_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Path(".axiom")
+    redis_url: str = ""
+    postgres_url: str = ""
+    graph_url: str = ""
+    chroma_url: str = ""
+
+    market: Literal["replay", "yfinance"] = "replay"
+    analyst: Literal["local", "claude"] | None = None
+    anthropic_api_key: SecretStr = Field(SecretStr(""), validation_alias="ANTHROPIC_API_KEY")
+    rss_feeds: Annotated[tuple[str, ...], NoDecode] = ()
+    universe: Path | None = None
+
+    provider_timeout_s: float = Field(10.0, gt=0)
+    quote_chunk: int = Field(500, ge=1)
+    jump_deviations: float = Field(8.0, gt=0)
+    correlation_windows: Annotated[tuple[int, ...], NoDecode] = (60, 120, 250)
+    schedules: Literal["on", "off"] = "on"
+    stall_after_s: float = Field(15.0, gt=0)
+    flower_port: int = Field(5555, ge=0, le=65535)
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("rss_feeds", "correlation_windows", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator(*_SCHEMES)
+    @classmethod
+    def _known_scheme(cls, url: str, info: Any) -> str:
+        allowed = _SCHEMES[info.field_name]
+        if url and urlsplit(url).scheme not in allowed:
+            raise ValueError(f"must start with {' or '.join(s + '://' for s in allowed)}")
+        return url
+
+    @model_validator(mode="after")
+    def _key_for_claude(self) -> Settings:
+        if self.analyst == "claude" and not self.anthropic_api_key.get_secret_value():
+            raise ConfigError(
+                "AXIOM_ANALYST", "is claude, but ANTHROPIC_API_KEY is not set; set it, or use local"
+            )
+        return self
+
+    @property
+    def analyst_name(self) -> Literal["local", "claude"]:
+        """The analyst asked for; without a key the default is `local`."""
+        if self.analyst:
+            return self.analyst
+        return "claude" if self.anthropic_api_key.get_secret_value() else "local"
+
+    def require(self, field: str) -> str:
+        """Return a server's URL: the setting, or else the embedded server's.
+
+        Raises:
+            ConfigError: neither is there.
+        """
+        url: str = getattr(self, field) or self._embedded().get(field, "")
+        if not url:
+            raise ConfigError(
+                f"AXIOM_{field.upper()}",
+                f"is not set and no embedded server runs in {self.data_dir}; start one: axiom up",
+            )
+        return url
+
+    def _embedded(self) -> dict[str, str]:
+        try:
+            found: dict[str, str] = json.loads((self.data_dir / SERVERS_FILE).read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ConfigError("AXIOM_DATA_DIR", f"cannot read {SERVERS_FILE}: {error}") from error
+        return found
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigError: one is wrong; the message names the variable.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        variable = name if name.isupper() else f"AXIOM_{name.upper()}"
+        problem = first["msg"].removeprefix("Value error, ")
+        # an URL or a key may hold a password: say what is wrong, not what it was
+        secret = name.lower().endswith(("_url", "_key"))
+        got = "" if secret else f" (got {first.get('input')!r})"
+        raise ConfigError(variable, problem + got) from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return load_settings()

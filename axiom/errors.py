@@ -1,0 +1,76 @@
+"""Every error that Axiom raises on purpose.
+
+AxiomError
+├── ConfigError              a setting is wrong; names the setting
+├── TransientError           worth another attempt
+│   ├── ProviderUnavailable  the provider is down, slow, or answers nonsense
+│   ├── RateLimited          the provider asks us to wait; carries retry_after_s
+│   └── StoreUnavailable     a store cannot be reached
+├── ProviderDataError        the provider answered, and the answer is unusable
+├── ReplayEnded              the replay has shown its last day
+├── ArtifactMissing          what an earlier step handed on has expired
+├── UnknownPipeline, UnknownRun
+└── AlreadyRunning           another `axiom up` holds this data directory
+"""
+
+from __future__ import annotations
+
+
+class AxiomError(Exception):
+    """Base of all errors below; its message is written for an operator."""
+
+
+class ConfigError(AxiomError):
+    """A setting is missing or wrong."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(f"{setting}: {problem}")
+        self.setting = setting
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str]]:
+        return type(self), (self.setting, self.problem)
+
+
+class TransientError(AxiomError):
+    """Something that another attempt may mend."""
+
+
+class ProviderUnavailable(TransientError):
+    """The provider cannot be reached, is too slow, or fails."""
+
+
+class RateLimited(TransientError):
+    """The provider asks us to slow down."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailable(TransientError):
+    """A store cannot be reached."""
+
+
+class ProviderDataError(AxiomError):
+    """The provider answered, and the answer cannot be used."""
+
+
+class ReplayEnded(AxiomError):
+    """The replay has shown its last day."""
+
+
+class ArtifactMissing(AxiomError):
+    """What an earlier step handed on is gone; the run must start again from that step."""
+
+
+class UnknownPipeline(AxiomError):
+    """No pipeline has this name."""
+
+
+class UnknownRun(AxiomError):
+    """No run has this id."""
+
+
+class AlreadyRunning(AxiomError):
+    """Another `axiom up` holds this data directory."""

@@ -1,0 +1,270 @@
+"""The ledger: the durable record of runs and steps, and the claims on them.
+
+What a step returned is kept here, and a step that succeeded is never run
+again: publishing a run's canvas a second time is therefore always safe, which
+is how the watch mends what stalled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg2.extras import Json as Jsonb
+from psycopg2.extras import execute_values
+
+from axiom.errors import UnknownRun
+from axiom.flow import Call
+from axiom.model import Json, Run, RunState, StepRow, StepState
+from axiom.stores.postgres import Postgres, named_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: the run, and whether it is the caller's to run."""
+
+    run: Run
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A step that the caller now runs, and what came before it."""
+
+    pipeline: str
+    logical_at: datetime
+    params: Mapping[str, Json]
+    attempt: int
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Ledger:
+    """Runs and steps in Postgres. Raises `StoreUnavailable` when that cannot be reached."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._db = postgres
+        self._sql = named_queries("ledger")
+
+    # --- runs ---
+
+    def claim(
+        self,
+        run_id: str,
+        pipeline: str,
+        logical_at: datetime,
+        *,
+        engine: str,
+        trigger: str,
+        deadline: timedelta,
+        params: Mapping[str, Json] | None = None,
+        overlap: bool = False,
+    ) -> Claim:
+        """Take a logical time for a run.
+
+        It is granted once per (pipeline, logical time, engine), while no other
+        run of the pipeline is active (unless `overlap`). The same `run_id`
+        asking again, as a redelivered message does, is granted its own active
+        run again. When another run is active the answer is a `skipped` run
+        that names it.
+        """
+        asked = {
+            "id": run_id, "pipeline": pipeline, "logical_at": logical_at, "engine": engine,
+            "trigger": trigger, "params": Jsonb(dict(params or {})), "overlap": overlap,
+            "deadline": deadline,
+        }  # fmt: skip
+        if rows := self._query("claim", asked):
+            return Claim(_run(rows[0]), granted=True)
+        if mine := self._query("run_by_id", asked):
+            run = _run(mine[0])
+            return Claim(run, granted=run.state in (RunState.QUEUED, RunState.RUNNING))
+        if taken := self._query("run_by_slot", asked):
+            return Claim(_run(taken[0]), granted=False)
+        active = [r["id"] for r in self._query("active_runs") if r["pipeline"] == pipeline]
+        reason = f"run {active[0][:8]} is still active" if active else "another run was active"
+        return Claim(self._skip(asked, reason), granted=False)
+
+    def skip(
+        self, run_id: str, pipeline: str, logical_at: datetime, *, trigger: str, reason: str
+    ) -> Run:
+        """Record that a run was not made, and why."""
+        asked = {
+            "id": run_id, "pipeline": pipeline, "logical_at": logical_at, "engine": "celery",
+            "trigger": trigger, "params": Jsonb({}),
+        }  # fmt: skip
+        return self._skip(asked, reason)
+
+    def _skip(self, asked: dict[str, Any], reason: str) -> Run:
+        self._query("record_skip", asked | {"reason": reason})
+        return _run(self._query("run_by_id", asked)[0])
+
+    def plan(self, run_id: str, calls: Sequence[Call], plan: Json) -> None:
+        """Keep what a run will do, and mark it as running. Planning again changes nothing.
+
+        `calls` are in the order of the flow; each step's position is that of its
+        first call.
+        """
+        positions: dict[str, int] = {}
+        for call in calls:
+            positions.setdefault(call.step, len(positions))
+        rows = [(run_id, positions[call.step], call.step, call.item) for call in calls]
+        with self._db.transaction() as cursor:
+            execute_values(cursor, self._sql["add_step"], rows, page_size=1000)
+            cursor.execute(self._sql["begin_run"], {"id": run_id, "plan": Jsonb(plan)})
+
+    def close(self, run_id: str, state: RunState, reason: str | None = None) -> None:
+        """End a run that is active; one that has ended stays as it is."""
+        self._query("close_run", {"run_id": run_id, "state": state, "reason": reason})
+
+    # --- steps ---
+
+    def start_step(self, run_id: str, call: Call, *, worker: str, task_id: str) -> Started | None:
+        """Become the one who runs this step; waits while somebody else does.
+
+        Returns None when there is nothing to do: it was done, or the run ended.
+        What is started must be ended by `finish_step`, `retry_step` or
+        `fail_step`; a caller that dies lets go of it too.
+        """
+        asked = _key(run_id, call) | {"worker": worker, "task_id": task_id}
+        rows = self._query("start_step", asked)
+        if not rows:
+            self._query("unlock_step", asked)
+            return None
+        row = rows[0]
+        inputs, failures = _before(row["before"] or [])
+        return Started(
+            row["pipeline"], row["logical_at"], row["params"], row["attempt"], inputs, failures
+        )
+
+    def finish_step(self, run_id: str, call: Call, output: Json) -> None:
+        """Keep a step's output."""
+        self._end("finish_step", run_id, call, output=Jsonb(output))
+
+    def retry_step(
+        self, run_id: str, call: Call, *, error: str, traceback: str, delay_s: float
+    ) -> None:
+        """Say that a step will be tried again after `delay_s`."""
+        delay = timedelta(seconds=delay_s)
+        self._end("retry_step", run_id, call, error=error, traceback=traceback, delay=delay)
+
+    def fail_step(self, run_id: str, call: Call, *, error: str, traceback: str) -> None:
+        """Keep a step's error; the later steps of its item are skipped."""
+        self._end("fail_step", run_id, call, error=error, traceback=traceback)
+
+    def _end(self, query: str, run_id: str, call: Call, **values: Any) -> None:
+        sql = f"{self._sql[query]}; {self._sql['unlock_step']}"
+        self._db.query(sql, _key(run_id, call) | values)
+
+    # --- pause ---
+
+    def pause(self, pipeline: str, *, by: str, reason: str | None = None) -> bool:
+        """Stop a pipeline's schedule; False when it was paused already."""
+        asked = {"pipeline": pipeline, "by": by, "reason": reason}
+        return self._db.execute(self._sql["pause"], asked) > 0
+
+    def resume(self, pipeline: str) -> bool:
+        """Let a pipeline's schedule go on; False when it was not paused."""
+        return self._db.execute(self._sql["resume"], {"pipeline": pipeline}) > 0
+
+    def paused(self, pipeline: str) -> dict[str, Any] | None:
+        """Who paused it, when and why; None when it is not paused."""
+        rows = self._query("paused", {"pipeline": pipeline})
+        return rows[0] if rows else None
+
+    # --- questions ---
+
+    def run(self, run_id: str) -> Run:
+        """Return one run; the id may be cut short as long as it is unique.
+
+        Raises:
+            UnknownRun: none, or several, start so.
+        """
+        rows = self._query("runs_like", {"prefix": run_id.replace("%", "").replace("_", "")})
+        if len(rows) != 1 or not run_id:
+            problem = "several runs start with" if rows else "there is no run"
+            raise UnknownRun(f"{problem} {run_id!r}; list them: axiom runs")
+        return _run(rows[0])
+
+    def runs(
+        self, *, pipeline: str | None = None, state: str | None = None, limit: int = 20
+    ) -> list[Run]:
+        """Return the newest runs, newest first."""
+        asked = {"pipeline": pipeline, "state": state, "limit": limit}
+        return [_run(row) for row in self._query("runs", asked)]
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """Return a run's steps in order."""
+        return [_step(row) for row in self._query("steps", {"run_id": run_id})]
+
+    def step_states(self, run_id: str) -> list[dict[str, Any]]:
+        """Count a run's steps by name and state."""
+        return self._query("step_states", {"run_id": run_id})
+
+    def last_runs(self) -> dict[str, Run]:
+        """Return each pipeline's newest run that was not skipped."""
+        return {row["pipeline"]: _run(row) for row in self._query("last_runs")}
+
+    def last_good(self) -> dict[str, datetime]:
+        """Return each pipeline's newest logical time that ended well."""
+        return {row["pipeline"]: row["logical_at"] for row in self._query("last_good")}
+
+    def previous(self, pipeline: str, before: datetime) -> datetime | None:
+        """Return the last logical time before this one whose run ended well."""
+        rows = self._query("previous", {"pipeline": pipeline, "before": before})
+        found: datetime | None = rows[0]["logical_at"]
+        return found
+
+    def pauses(self) -> dict[str, dict[str, Any]]:
+        """Return every pause by pipeline."""
+        return {row["pipeline"]: row for row in self._query("pauses")}
+
+    def replay_start(self, at: datetime) -> datetime:
+        """Return when the replay began; the first to ask sets it to `at`."""
+        found: datetime = self._query("replay_start", {"at": at})[0]["started_at"]
+        return found
+
+    # --- for the watch ---
+
+    def idle(self) -> list[dict[str, Any]]:
+        """Return active runs of the queue with `idle_s`, `held` and `open_steps`."""
+        return self._query("idle")
+
+    def count_resume(self, run_id: str, seen: int) -> bool:
+        """Count a resumption; False when another watch was first."""
+        return bool(self._query("resume_run", {"id": run_id, "resumes": seen}))
+
+    def _query(self, name: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        return self._db.query(self._sql[name], params)
+
+
+def _key(run_id: str, call: Call) -> dict[str, Any]:
+    key = f"{run_id}/{call.step}/{call.item}"
+    return {"run_id": run_id, "name": call.step, "item": call.item, "key": key}
+
+
+def _before(rows: list[list[Any]]) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    inputs: dict[str, Any] = {}
+    failures: dict[str, dict[str, str]] = {}
+    for name, item, state, output, error in rows:
+        if state == StepState.FAILED:
+            failures.setdefault(name, {})[item] = error
+        elif item:
+            inputs.setdefault(name, {})[item] = output
+        else:
+            inputs[name] = output
+    return inputs, failures
+
+
+_RUN_FIELDS = Run.__dataclass_fields__.keys()
+_STEP_FIELDS = StepRow.__dataclass_fields__.keys()
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    return Run(**{name: row[name] for name in _RUN_FIELDS} | {"state": RunState(row["state"])})
+
+
+def _step(row: Mapping[str, Any]) -> StepRow:
+    found = {name: row[name] for name in _STEP_FIELDS}
+    return StepRow(**found | {"state": StepState(row["state"])})

@@ -1,0 +1,47 @@
+"""Find runs that stopped moving. A chord that will never fire raises nothing.
+
+A run moves while one of its steps is held (its process holds the step's lock),
+while a retry is due, or while a message for one of its open steps is waiting in
+a queue. A run that does none of this for `stall_after_s` is published again:
+what succeeded answers from the ledger, so only what was lost is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from axiom.ledger.ledger import Ledger
+from axiom.model import RunState
+
+MAX_RESUMES = 5
+
+
+def resume_stalled(
+    ledger: Ledger,
+    *,
+    stall_after_s: float,
+    waiting: Callable[[str, list[str]], bool],
+    publish: Callable[[str, str], None],
+) -> dict[str, list[str]]:
+    """Publish stalled runs again, and fail those for which that did not help.
+
+    `waiting(pipeline, open_steps)` tells whether their queues hold messages;
+    `publish(pipeline, run_id)` publishes a run again. Returns the run ids by
+    what was done: `resumed`, `failed`.
+    """
+    done: dict[str, list[str]] = {"resumed": [], "failed": []}
+    for run in ledger.idle():
+        if _moves(run, stall_after_s) or waiting(run["pipeline"], run["open_steps"] or []):
+            continue
+        if run["resumes"] >= MAX_RESUMES:
+            ledger.close(run["id"], RunState.FAILED, f"stopped moving {MAX_RESUMES + 1} times")
+            done["failed"].append(run["id"])
+        elif ledger.count_resume(run["id"], run["resumes"]):
+            publish(run["pipeline"], run["id"])
+            done["resumed"].append(run["id"])
+    return done
+
+
+def _moves(run: dict[str, Any], stall_after_s: float) -> bool:
+    return run["held"] or run["idle_s"] < stall_after_s

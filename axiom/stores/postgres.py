@@ -1,0 +1,144 @@
+"""Postgres: connections, named queries, migrations. What the tables mean is in `sql/`.
+
+One connection per thread, in autocommit: psycopg2 connections may be shared by
+threads, but their statements would wait for each other. A connection that died
+is replaced at the next use.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.extras
+
+from axiom.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+Params = Mapping[str, Any] | Sequence[Any] | None
+CONNECT_TIMEOUT_S = 5
+
+
+class Postgres:
+    """A database, reached through one connection per thread."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._local = threading.local()
+
+    def connection(self) -> Connection:
+        """Return this thread's connection, made or renewed as needed, in autocommit.
+
+        Raises:
+            StoreUnavailable: the server cannot be reached.
+        """
+        # by process: a forked child must leave its parent's socket alone, and
+        # even dropping the object would say goodbye on it, so it is kept
+        made: dict[int, Connection] = self._local.__dict__.setdefault("made", {})
+        found = made.get(os.getpid())
+        if found is None or found.closed:
+            found = made[os.getpid()] = _connect(self.url)
+        return found
+
+    def query(self, sql: str, params: Params = None) -> list[dict[str, Any]]:
+        """Run one statement, committed at once; return its rows as dicts.
+
+        Raises:
+            StoreUnavailable: the connection broke.
+        """
+        with self._translated(), self._cursor() as cursor:
+            cursor.execute(sql, params)
+            return [dict(row) for row in cursor] if cursor.description else []
+
+    def execute(self, sql: str, params: Params = None) -> int:
+        """Run one statement, committed at once; return the number of rows it touched."""
+        with self._translated(), self._cursor() as cursor:
+            cursor.execute(sql, params)
+            return int(cursor.rowcount)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Give a cursor whose statements are committed together, or not at all."""
+        with self._translated(), self._cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            except BaseException:
+                if not cursor.connection.closed:
+                    cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        found = self._local.__dict__.get("made", {}).pop(os.getpid(), None)
+        if found is not None:
+            found.close()
+
+    def _cursor(self) -> Cursor:
+        return self.connection().cursor(cursor_factory=psycopg2.extras.RealDictCursor)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            self.close()
+            raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error
+
+
+def _connect(url: str) -> Connection:
+    try:
+        made = psycopg2.connect(
+            url,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            options="-c timezone=UTC",
+            keepalives_idle=30,
+            application_name="axiom",
+        )
+    except psycopg2.OperationalError as error:
+        raise StoreUnavailable(f"Postgres cannot be reached: {_first_line(error)}") from error
+    made.autocommit = True
+    return made
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+@cache
+def named_queries(name: str) -> dict[str, str]:
+    """Read `sql/<name>.sql`: queries by name, each headed by `-- :name what it is for`."""
+    text = files("axiom.stores").joinpath("sql", f"{name}.sql").read_text()
+    found: dict[str, str] = {}
+    for part in f"\n{text}".split("\n-- :")[1:]:
+        heading, _, body = part.partition("\n")
+        found[heading.split()[0]] = body.strip().rstrip(";")
+    return found
+
+
+def migrate(url: str) -> int:
+    """Bring the schema up to date; return how many migrations were applied.
+
+    Safe to call from several processes at once: the library takes a lock.
+    """
+    from yoyo import get_backend, read_migrations
+
+    backend = get_backend(url.replace("postgres://", "postgresql://", 1))
+    try:
+        migrations = read_migrations(str(files("axiom.stores").joinpath("sql", "migrations")))
+        with backend.lock():
+            todo = backend.to_apply(migrations)
+            backend.apply_migrations(todo)
+    finally:
+        backend.connection.close()
+    return len(todo)

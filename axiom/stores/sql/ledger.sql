@@ -1,0 +1,155 @@
+-- :claim take a logical time for a run; no row back means that it was taken, or that a run is active
+INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, params, overlap, deadline_at)
+VALUES (%(id)s, %(pipeline)s, %(logical_at)s, %(engine)s, 'queued', %(trigger)s, %(params)s,
+        %(overlap)s, clock_timestamp() + %(deadline)s)
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- :record_skip keep that a run was not made, and why
+INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, params, reason, ended_at)
+VALUES (%(id)s, %(pipeline)s, %(logical_at)s, %(engine)s, 'skipped', %(trigger)s, %(params)s,
+        %(reason)s, clock_timestamp())
+ON CONFLICT DO NOTHING;
+
+-- :run_by_id one run
+SELECT * FROM runs WHERE id = %(id)s;
+
+-- :run_by_slot the run that holds a logical time
+SELECT * FROM runs
+WHERE pipeline = %(pipeline)s AND logical_at = %(logical_at)s AND engine = %(engine)s
+  AND state <> 'skipped';
+
+-- :active_runs what has not ended, oldest first
+SELECT * FROM runs WHERE state IN ('queued', 'running') ORDER BY created_at;
+
+-- :add_step one planned step; planning again changes nothing
+INSERT INTO steps (run_id, position, name, item) VALUES %s ON CONFLICT DO NOTHING;
+
+-- :begin_run keep the plan and say that the run is on its way
+UPDATE runs SET state = 'running', plan = %(plan)s,
+       started_at = coalesce(started_at, clock_timestamp())
+WHERE id = %(id)s AND state IN ('queued', 'running');
+
+-- :start_step become the one who runs this step, and learn what came before it.
+-- The lock is the session's: it ends with the process, so that a step that is
+-- 'running' without its lock is known to be dead. A second delivery waits here
+-- until the first has finished, and then finds the answer.
+SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
+WITH started AS (
+    UPDATE steps SET state = 'running', attempt = attempt + 1, worker = %(worker)s,
+           task_id = %(task_id)s, started_at = clock_timestamp(), ended_at = NULL,
+           retry_at = NULL, error = NULL, traceback = NULL
+    WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s
+      AND state IN ('pending', 'running', 'retrying')
+      AND EXISTS (SELECT FROM runs WHERE id = %(run_id)s AND state IN ('queued', 'running'))
+    RETURNING attempt, position
+)
+SELECT runs.pipeline, runs.logical_at, runs.params, started.attempt,
+       (SELECT jsonb_agg(jsonb_build_array(name, item, state, output, error) ORDER BY position, item)
+        FROM steps
+        WHERE run_id = %(run_id)s AND state IN ('succeeded', 'failed')
+          AND (item = '' OR item = %(item)s OR %(item)s = '')
+          AND position < started.position) AS before
+FROM started JOIN runs ON runs.id = %(run_id)s;
+
+-- :finish_step keep the output and let go of the step
+UPDATE steps SET state = 'succeeded', output = %(output)s, ended_at = clock_timestamp()
+WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s AND state = 'running';
+
+-- :retry_step say when the next attempt is due
+UPDATE steps SET state = 'retrying', error = %(error)s, traceback = %(traceback)s,
+       ended_at = clock_timestamp(), retry_at = clock_timestamp() + %(delay)s
+WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s AND state = 'running';
+
+-- :fail_step keep the error; what depended on it within its item is skipped
+UPDATE steps SET state = 'failed', error = %(error)s, traceback = %(traceback)s,
+       ended_at = clock_timestamp()
+WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s AND state = 'running';
+UPDATE steps SET state = 'skipped', ended_at = clock_timestamp()
+WHERE run_id = %(run_id)s AND item = %(item)s AND item <> '' AND state = 'pending';
+
+-- :unlock_step
+SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
+
+-- :close_run end a run; steps that will not run any more are skipped
+UPDATE runs SET state = %(state)s, reason = %(reason)s, ended_at = clock_timestamp()
+WHERE id = %(run_id)s AND state IN ('queued', 'running');
+UPDATE steps SET state = 'skipped', ended_at = clock_timestamp()
+WHERE run_id = %(run_id)s AND state IN ('pending', 'retrying')
+  AND EXISTS (SELECT FROM runs WHERE id = %(run_id)s AND state = %(state)s);
+
+-- :step_states how many of each step are in which state
+SELECT name, state, count(*) AS n, min(error) AS error,
+       (array_agg(item ORDER BY item))[1:5] AS items
+FROM steps WHERE run_id = %(run_id)s GROUP BY name, state;
+
+-- :idle active runs of the queue engine, with what tells whether they still move
+SELECT runs.*,
+       EXTRACT(epoch FROM clock_timestamp() - greatest(
+           runs.created_at, runs.resumed_at, max(steps.started_at), max(steps.ended_at),
+           max(steps.retry_at))) AS idle_s,
+       coalesce(bool_or(steps.state = 'running' AND EXISTS (
+           SELECT FROM pg_locks
+           WHERE locktype = 'advisory' AND granted AND objsubid = 1
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND (classid::bigint << 32 | objid::bigint)
+                 = hashtextextended(runs.id || '/' || steps.name || '/' || steps.item, 0)
+       )), false) AS held,
+       array_agg(DISTINCT steps.name) FILTER (WHERE steps.state NOT IN ('succeeded', 'failed', 'skipped'))
+           AS open_steps
+FROM runs LEFT JOIN steps ON steps.run_id = runs.id
+WHERE runs.state IN ('queued', 'running') AND runs.engine = 'celery'
+GROUP BY runs.id ORDER BY runs.created_at;
+
+-- :resume_run count a resumption; no row back means that someone else was first
+UPDATE runs SET resumes = resumes + 1, resumed_at = clock_timestamp()
+WHERE id = %(id)s AND resumes = %(resumes)s AND state IN ('queued', 'running')
+RETURNING resumes;
+
+-- :pause stop a pipeline's schedule
+INSERT INTO pipelines (pipeline, paused_at, paused_by, pause_reason)
+VALUES (%(pipeline)s, clock_timestamp(), %(by)s, %(reason)s)
+ON CONFLICT (pipeline) DO UPDATE
+SET paused_at = excluded.paused_at, paused_by = excluded.paused_by,
+    pause_reason = excluded.pause_reason
+WHERE pipelines.paused_at IS NULL;
+
+-- :resume let a pipeline's schedule go on
+UPDATE pipelines SET paused_at = NULL, paused_by = NULL, pause_reason = NULL
+WHERE pipeline = %(pipeline)s AND paused_at IS NOT NULL;
+
+-- :paused one pipeline's pause, if it has one
+SELECT * FROM pipelines WHERE pipeline = %(pipeline)s AND paused_at IS NOT NULL;
+
+-- :pauses every pause
+SELECT * FROM pipelines WHERE paused_at IS NOT NULL;
+
+-- :runs the newest runs, filtered
+SELECT * FROM runs
+WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
+  AND (%(state)s::text IS NULL OR state = %(state)s)
+ORDER BY created_at DESC LIMIT %(limit)s;
+
+-- :runs_like runs whose id starts so
+SELECT * FROM runs WHERE id LIKE %(prefix)s || '%%' ORDER BY created_at DESC LIMIT 2;
+
+-- :steps a run's steps in order
+SELECT * FROM steps WHERE run_id = %(run_id)s ORDER BY position, item;
+
+-- :last_runs the newest run of each pipeline that was not skipped
+SELECT DISTINCT ON (pipeline) * FROM runs WHERE state <> 'skipped'
+ORDER BY pipeline, created_at DESC;
+
+-- :last_good each pipeline's newest logical time that ended well
+SELECT pipeline, max(logical_at) AS logical_at, max(ended_at) AS ended_at FROM runs
+WHERE state IN ('succeeded', 'partial') GROUP BY pipeline;
+
+-- :previous the last logical time before this one that ended well
+SELECT max(logical_at) AS logical_at FROM runs
+WHERE pipeline = %(pipeline)s AND logical_at < %(before)s AND state IN ('succeeded', 'partial');
+
+-- :replay_start keep the first moment that asks; everyone gets the same answer
+WITH kept AS (
+    INSERT INTO replay (started_at) VALUES (%(at)s) ON CONFLICT DO NOTHING RETURNING started_at
+)
+SELECT started_at FROM kept UNION ALL SELECT started_at FROM replay LIMIT 1;

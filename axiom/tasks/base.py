@@ -1,0 +1,202 @@
+"""The Celery side of a pipeline: one task per step and one `run`, made from its FLOW.
+
+Task bodies hold bookkeeping only; what a step does is in `axiom.pipelines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from celery import Celery, Task, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+
+from axiom.engines.celery import canvas
+from axiom.engines.execute import Outcome, describe, execute_step, plan_run
+from axiom.errors import AxiomError, ReplayEnded, StoreUnavailable
+from axiom.flow import Call, Flow
+from axiom.ledger.ledger import Claim
+from axiom.model import PIPELINES, Json, RunState, floor_time, utcnow
+from axiom.tasks.services import celery_engine, services
+
+log = structlog.get_logger(__name__)
+STORE_RETRY_S = 3.0  # while the ledger is away, messages wait and nothing is lost
+STORE_RETRIES = 1200
+FIRST_NEEDS = {"correlation": "ingestion"}  # a first run has nothing to read before this one
+FIRST_NEEDS_WAIT_S = 2.0
+
+
+class StepFailed(AxiomError):
+    """A step in series failed; the run has ended."""
+
+
+def register(flow: Flow) -> Task:
+    """Make the tasks of a pipeline; return its `run`."""
+    limit_s = PIPELINES[flow.pipeline].deadline.total_seconds()
+    limits = {"soft_time_limit": limit_s, "time_limit": limit_s + 30}
+    for name in flow.steps():
+        _register_step(flow, name, limits)
+    return _register_run(flow)
+
+
+def _register_step(flow: Flow, name: str, limits: Mapping[str, float]) -> None:
+    @shared_task(
+        name=f"axiom.tasks.{flow.pipeline}.{name}", bind=True, ignore_result=True, **limits
+    )
+    def step(self: Task, run_id: str, item: str = "") -> None:
+        call = Call(name, item)
+        with _facts(self, run=run_id, step=name, item=item):
+            outcome = _recorded(self, flow, run_id, call)
+            if outcome.kind == "retry":
+                # the ledger counts the attempts
+                raise self.retry(
+                    countdown=outcome.delay_s, max_retries=None, exc=StepFailed(outcome.error)
+                )
+            if outcome.kind == "failed":
+                log.error("step_failed", error=outcome.error)
+                if not flow.tolerates(name):
+                    raise StepFailed(outcome.error)  # ends the chain, and shows in Flower
+
+    step.__doc__ = flow.steps()[name].__doc__
+
+
+def _recorded(task: Task, flow: Flow, run_id: str, call: Call) -> Outcome:
+    engine = celery_engine(task.request.hostname)
+    try:
+        return execute_step(
+            engine, flow, run_id, call,
+            task_id=task.request.id, also_transient=(SoftTimeLimitExceeded,),
+        )  # fmt: skip
+    except StoreUnavailable as error:
+        log.warning("ledger_unavailable", error=str(error))
+        raise task.retry(countdown=STORE_RETRY_S, max_retries=STORE_RETRIES, exc=error) from error
+
+
+def _register_run(flow: Flow) -> Task:
+    pipeline = flow.pipeline
+
+    @shared_task(name=f"axiom.tasks.{pipeline}.run", bind=True)
+    def run(
+        self: Task,
+        at: str | None = None,
+        params: dict[str, Json] | None = None,
+        trigger: str = "manual",
+        overlap: bool = False,
+    ) -> dict[str, Json]:
+        with _facts(self, run=self.request.id, pipeline=pipeline):
+            try:
+                return _run(
+                    self, flow, logical_time(pipeline, at, trigger), params, trigger, overlap
+                )
+            except StoreUnavailable as error:
+                log.warning("ledger_unavailable", error=str(error))
+                raise self.retry(
+                    countdown=STORE_RETRY_S, max_retries=STORE_RETRIES, exc=error
+                ) from error
+
+    run.__doc__ = (
+        f"Run the {pipeline} pipeline.\n\n"
+        "`at`: logical time, ISO 8601 (default: now); `params`: passed to the steps;\n"
+        "`overlap`: also while another run is active."
+    )
+    return run
+
+
+def logical_time(pipeline: str, at: str | None, trigger: str) -> datetime:
+    """Return the moment that a run stands for.
+
+    Scheduled runs stand for their slot, so that a slot runs once however often
+    it is fired; a person's run stands for the moment that it was asked for.
+
+    Raises:
+        AxiomError: `at` is not an ISO 8601 time with an offset.
+    """
+    if at is None:
+        now = utcnow()
+        return now if trigger == "manual" else floor_time(now, PIPELINES[pipeline].slot)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError as error:
+        raise AxiomError(f"{at!r} is not a time; write it as 2026-01-31T14:00:00Z") from error
+    if moment.tzinfo is None:
+        raise AxiomError(f"{at!r} has no offset; write it as 2026-01-31T14:00:00Z")
+    return moment
+
+
+def _run(
+    task: Task,
+    flow: Flow,
+    logical_at: datetime,
+    params: Mapping[str, Json] | None,
+    trigger: str,
+    overlap: bool,
+) -> dict[str, Json]:
+    engine = celery_engine(task.request.hostname)
+    scheduled = trigger == "schedule"
+    if scheduled and (pause := engine.ledger.paused(flow.pipeline)):
+        return {"run": None, "state": "paused", "reason": pause["pause_reason"]}
+    needed = FIRST_NEEDS.get(flow.pipeline) if scheduled else None
+    if needed and needed not in engine.ledger.last_good():
+        raise task.retry(countdown=FIRST_NEEDS_WAIT_S, max_retries=None)
+    if reason := _closed(flow.pipeline, logical_at, scheduled):
+        skipped = engine.ledger.skip(
+            task.request.id, flow.pipeline, logical_at, trigger=trigger, reason=reason
+        )
+        return _told(Claim(skipped, granted=False))
+    claim = engine.ledger.claim(
+        task.request.id,
+        flow.pipeline,
+        logical_at,
+        engine="celery",
+        trigger=trigger,
+        deadline=PIPELINES[flow.pipeline].deadline,
+        params=params,
+        overlap=overlap,
+    )
+    if claim.granted:
+        publish(task.app, flow, claim.run.id, hostname=task.request.hostname)
+    return _told(claim)
+
+
+def _closed(pipeline: str, logical_at: datetime, scheduled: bool) -> str | None:
+    try:
+        reason: str | None = services().market.closed_reason(logical_at)
+    except ReplayEnded as error:
+        for each in PIPELINES:
+            services().ledger.pause(each, by="axiom", reason=str(error))
+        return str(error)
+    return reason if scheduled and pipeline == "ingestion" else None
+
+
+def _told(claim: Claim) -> dict[str, Json]:
+    told = {"run": claim.run.id, "state": claim.run.state, "reason": claim.run.reason}
+    log.info("run_claimed" if claim.granted else "run_not_made", **told)
+    return told
+
+
+def publish(app: Celery, flow: Flow, run_id: str, *, hostname: str) -> None:
+    """Plan a run and publish its canvas; safe to call again for the same run."""
+    engine = celery_engine(hostname)
+    planned = plan_run(engine, flow, run_id, run_id)
+    if planned.kind == "retry":
+        # planning is short and has no message of its own to come back
+        engine.ledger.close(run_id, RunState.FAILED, f"{flow.planner}: {planned.error}")
+    elif planned.kind == "done":
+        canvas(app, flow, run_id, planned.output).apply_async()
+
+
+class _facts:  # noqa: N801  (used as a function)
+    """Bind facts to every log line of this task; log what escapes it."""
+
+    def __init__(self, task: Task, **facts: str) -> None:
+        self._facts = facts | {"task": task.request.id, "worker": task.request.hostname}
+
+    def __enter__(self) -> None:
+        structlog.contextvars.bind_contextvars(**self._facts)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None and isinstance(error, AxiomError):
+            log.error("task_failed", error=describe(error))
+        structlog.contextvars.clear_contextvars()

@@ -1,0 +1,6 @@
+"""The tasks of the events pipeline."""
+
+from axiom.pipelines.events import FLOW
+from axiom.tasks.base import register
+
+run = register(FLOW)

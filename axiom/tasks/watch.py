@@ -1,0 +1,45 @@
+"""The watch: every few seconds, mend the runs that stopped moving."""
+
+from __future__ import annotations
+
+import structlog
+from celery import Celery, Task, shared_task
+
+from axiom.config import settings
+from axiom.engines.celery import queue_of
+from axiom.errors import StoreUnavailable
+from axiom.ledger import watch
+from axiom.tasks.base import publish
+from axiom.tasks.flows import flow_of
+from axiom.tasks.services import services
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="axiom.tasks.watch.resume_stalled", bind=True, ignore_result=True)
+def resume_stalled(self: Task) -> None:
+    """Publish again what stopped moving, or fail what cannot be helped."""
+    app: Celery = self.app
+    try:
+        done = watch.resume_stalled(
+            services().ledger,
+            stall_after_s=settings().stall_after_s,
+            waiting=lambda pipeline, steps: _waiting(app, pipeline, steps),
+            publish=lambda pipeline, run_id: publish(
+                app, flow_of(pipeline), run_id, hostname=self.request.hostname
+            ),
+        )
+    except StoreUnavailable as error:
+        log.warning("ledger_unavailable", error=str(error))
+        return
+    for what, run_ids in done.items():
+        for run_id in run_ids:
+            log.warning("run_stalled", run=run_id, done=what)
+
+
+def _waiting(app: Celery, pipeline: str, steps: list[str]) -> bool:
+    """Whether a queue that one of these steps would come from holds messages."""
+    queues = {queue_of(app, pipeline, step) for step in steps} or {queue_of(app, pipeline, "run")}
+    with app.connection_for_read() as connection:
+        client = connection.default_channel.client
+        return any(client.llen(queue) for queue in queues)

@@ -1,0 +1,98 @@
+"""Queues, routes, limits and schedules of Axiom's Celery, on one screen.
+
+What is set here was chosen after breaking it; `axiom/config.py` has the
+settings that differ from place to place.
+"""
+
+from celery.schedules import crontab
+from kombu import Queue
+
+from axiom.config import settings
+
+broker_url = result_backend = settings().require("redis_url")
+
+# --- queues: who waits behind whom ------------------------------------------
+task_default_queue = "io"
+task_queues = [Queue(name) for name in ("control", "io", "cpu", "claude")]
+task_routes = {
+    "axiom.tasks.*.run": "control",  # entry points never wait behind work
+    "axiom.tasks.watch.*": "control",
+    "axiom.tasks.graph.analyse_company": "claude",
+    "axiom.tasks.events.classify": "claude",
+    "axiom.tasks.correlation.explain": "claude",
+    "axiom.tasks.events.drop_known": "cpu",
+    "axiom.tasks.events.embed_events": "cpu",
+    "axiom.tasks.correlation.correlate": "cpu",
+    "axiom.tasks.correlation.find_changes": "cpu",
+    "axiom.tasks.correlation.render_report": "cpu",
+}
+
+# --- delivery: at least once, and the ledger makes it count once -------------
+task_acks_late = True
+task_reject_on_worker_lost = True  # a killed child's task comes back at once ...
+task_retry_on_worker_lost = True  # ... counted, so that a poison task ends
+worker_prefetch_multiplier = 1
+worker_disable_prefetch = True  # a busy worker holds nothing that another could run
+worker_deduplicate_successful_tasks = False  # it makes chords stall for ever after a kill
+task_serializer = result_serializer = event_serializer = "json"
+accept_content = ["json"]
+task_send_sent_event = worker_send_task_events = True  # for Flower
+task_track_started = True
+
+# --- limits -------------------------------------------------------------------
+task_soft_time_limit, task_time_limit = 840, 900
+_redis = {"global_keyprefix": "axiom:", "socket_keepalive": True, "socket_timeout": 30}
+broker_transport_options = _redis | {
+    # never renewed, so above the hard limit + the longest countdown + grace
+    "visibility_timeout": 1500,
+    "unacked_restore_throttle": 1,  # looks every 10 s instead of every 100 s
+}
+result_backend_transport_options = _redis
+redis_socket_keepalive, redis_socket_timeout = True, 30
+result_expires = 86_400
+result_chord_expires = 604_800  # shorter than a stage would lose the chord's body silently
+result_chord_join_timeout = 30
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+worker_soft_shutdown_timeout = 60
+worker_eta_task_limit = 1000  # ETA messages must not flood a worker
+worker_max_memory_per_child = 500_000  # KiB: heavy libraries leave with their child
+worker_cancel_long_running_tasks_on_connection_loss = False  # the step's lock guards it
+
+# --- the beat -------------------------------------------------------------------
+beat_scheduler = "redbeat.RedBeatScheduler"
+redbeat_redis_url = broker_url
+redbeat_key_prefix = "axiom:beat:"
+beat_max_loop_interval = 5
+redbeat_lock_timeout = 30  # a standby beat takes over after this long
+beat_enable_remote_control = True
+timezone = "UTC"
+
+
+def _every(pipeline: str, schedule: crontab, expires_s: int) -> dict[str, object]:
+    # a run that waited longer than its slot is stale: the next one catches up
+    return {
+        "task": f"axiom.tasks.{pipeline}.run",
+        "schedule": schedule,
+        "kwargs": {"trigger": "schedule"},
+        "options": {"expires": expires_s},
+    }
+
+
+beat_schedule = {
+    "ingestion": _every("ingestion", crontab(), 50),
+    "events": _every("events", crontab(minute="*/5"), 240),
+    "graph": _every("graph", crontab(minute="0"), 3300),
+    "correlation": _every("correlation", crontab(minute="0"), 3300),
+}
+if settings().schedules == "off":
+    beat_schedule = {}
+beat_schedule["watch"] = {
+    "task": "axiom.tasks.watch.resume_stalled",
+    "schedule": 5.0,
+    "options": {"expires": 5, "ignore_result": True},
+}
+
+imports = [
+    f"axiom.tasks.{name}" for name in ("ingestion", "graph", "events", "correlation", "watch")
+]
