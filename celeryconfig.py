@@ -5,7 +5,7 @@ settings that differ from place to place.
 """
 
 from celery.schedules import crontab
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from axiom.config import settings
 
@@ -13,7 +13,10 @@ broker_url = result_backend = settings().require("redis_url")
 
 # --- queues: who waits behind whom ------------------------------------------
 task_default_queue = "io"
-task_queues = [Queue(name) for name in ("control", "io", "cpu", "claude")]
+task_queues = [
+    Queue(name, Exchange(name), routing_key=name)  # a shared exchange would deliver to all four
+    for name in ("control", "io", "cpu", "claude")
+]
 task_routes = {
     "axiom.tasks.*.run": "control",  # entry points never wait behind work
     "axiom.tasks.watch.*": "control",
@@ -29,8 +32,8 @@ task_routes = {
 
 # --- delivery: at least once, and the ledger makes it count once -------------
 task_acks_late = True
-task_reject_on_worker_lost = True  # a killed child's task comes back at once ...
-task_retry_on_worker_lost = True  # ... counted, so that a poison task ends
+task_reject_on_worker_lost = True  # a killed child's task comes back at once; the ledger counts
+task_retry_on_worker_lost = False  # its attempts, so a poison task ends. This would wait 3 minutes
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True  # a busy worker holds nothing that another could run
 worker_deduplicate_successful_tasks = False  # it makes chords stall for ever after a kill

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     chroma_url: str = ""
 
     market: Literal["replay", "yfinance"] = "replay"
-    analyst: Literal["local", "claude"] | None = None
+    analyst: Literal["local", "claude"] = "local"
     anthropic_api_key: SecretStr = Field(SecretStr(""), validation_alias="ANTHROPIC_API_KEY")
     rss_feeds: Annotated[tuple[str, ...], NoDecode] = ()
     universe: Path | None = None
@@ -71,19 +71,14 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _key_for_claude(self) -> Settings:
-        if self.analyst == "claude" and not self.anthropic_api_key.get_secret_value():
-            raise ConfigError(
-                "AXIOM_ANALYST", "is claude, but ANTHROPIC_API_KEY is not set; set it, or use local"
-            )
+    def _claude_is_asked_for(self) -> Settings:
+        if self.analyst == "claude":
+            if not self.anthropic_api_key.get_secret_value():
+                problem = "is claude, but ANTHROPIC_API_KEY is not set; set it, or use local"
+            else:
+                problem = "is claude, which this version does not have yet; use local"
+            raise ConfigError("AXIOM_ANALYST", problem)
         return self
-
-    @property
-    def analyst_name(self) -> Literal["local", "claude"]:
-        """The analyst asked for; without a key the default is `local`."""
-        if self.analyst:
-            return self.analyst
-        return "claude" if self.anthropic_api_key.get_secret_value() else "local"
 
     def require(self, field: str) -> str:
         """Return a server's URL: the setting, or else the embedded server's.

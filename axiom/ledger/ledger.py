@@ -181,7 +181,7 @@ class Ledger:
         Raises:
             UnknownRun: none, or several, start so.
         """
-        rows = self._query("runs_like", {"prefix": run_id.replace("%", "").replace("_", "")})
+        rows = self._query("runs_like", {"prefix": run_id})
         if len(rows) != 1 or not run_id:
             problem = "several runs start with" if rows else "there is no run"
             raise UnknownRun(f"{problem} {run_id!r}; list them: axiom runs")

@@ -1,0 +1,273 @@
+"""Claims, steps and the watch, on a real Postgres."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from axiom.errors import UnknownRun
+from axiom.flow import Call
+from axiom.ledger.ledger import Claim, Ledger
+from axiom.ledger.watch import MAX_RESUMES, resume_stalled
+from axiom.model import RunState, StepState
+from axiom.stores.postgres import Postgres
+
+AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def ledger(postgres_url: str) -> Ledger:
+    return Ledger(Postgres(postgres_url))
+
+
+def claim(
+    ledger: Ledger, run_id: str, at: datetime = AT, *, engine: str = "celery", overlap: bool = False
+) -> Claim:
+    return ledger.claim(
+        run_id, "ingestion", at, engine=engine, trigger="manual", deadline=MINUTE, overlap=overlap
+    )
+
+
+def planned(ledger: Ledger, run_id: str, *steps: str, at: datetime = AT) -> None:
+    assert claim(ledger, run_id, at).granted
+    ledger.plan(run_id, [Call(step) for step in steps], {"shape": []})
+
+
+def start(ledger: Ledger, run_id: str, step: str) -> object:
+    return ledger.start_step(run_id, Call(step), worker="w1", task_id="t1")
+
+
+# --- claims ---
+
+
+def test_a_logical_time_is_granted_once(ledger: Ledger) -> None:
+    assert claim(ledger, "one").granted
+    second = claim(ledger, "two")
+    assert not second.granted
+    assert second.run.id == "one"
+
+
+def test_a_redelivered_message_is_granted_its_own_active_run_again(ledger: Ledger) -> None:
+    claim(ledger, "one")
+    again = claim(ledger, "one")
+    assert again.granted
+    ledger.close("one", RunState.SUCCEEDED)
+    assert not claim(ledger, "one").granted
+
+
+def test_of_many_claims_at_once_one_is_granted(postgres_url: str, ledger: Ledger) -> None:
+    granted: list[bool] = []
+    barrier = threading.Barrier(8)
+
+    def ask(n: int) -> None:
+        own = Ledger(Postgres(postgres_url))
+        barrier.wait()
+        granted.append(claim(own, f"run-{n}").granted)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(granted) == [False] * 7 + [True]
+
+
+def test_a_run_beside_an_active_one_is_skipped_and_says_why(ledger: Ledger) -> None:
+    claim(ledger, "one")
+    second = claim(ledger, "two", AT + MINUTE)
+    assert second.run.state is RunState.SKIPPED
+    assert second.run.reason == "run one is still active"
+
+
+def test_a_run_may_overlap_when_told_to(ledger: Ledger) -> None:
+    claim(ledger, "one")
+    assert claim(ledger, "two", AT + MINUTE, overlap=True).granted
+
+
+def test_the_two_engines_do_not_take_each_others_claims(ledger: Ledger) -> None:
+    assert claim(ledger, "one").granted
+    assert claim(ledger, "two", engine="langgraph").granted
+
+
+def test_a_skipped_time_may_be_claimed_later(ledger: Ledger) -> None:
+    claim(ledger, "one")
+    claim(ledger, "two", AT + MINUTE)
+    ledger.close("one", RunState.SUCCEEDED)
+    assert claim(ledger, "three", AT + MINUTE).granted
+
+
+# --- steps ---
+
+
+def test_a_step_learns_what_came_before_it(ledger: Ledger) -> None:
+    planned(ledger, "one", "first", "second")
+    start(ledger, "one", "first")
+    ledger.finish_step("one", Call("first"), {"rows": 25})
+    started = ledger.start_step("one", Call("second"), worker="w1", task_id="t2")
+    assert started is not None
+    assert started.inputs == {"first": {"rows": 25}}
+    assert (started.pipeline, started.logical_at, started.attempt) == ("ingestion", AT, 1)
+
+
+def test_a_finished_step_is_not_started_again(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    start(ledger, "one", "first")
+    ledger.finish_step("one", Call("first"), 1)
+    assert start(ledger, "one", "first") is None
+
+
+def test_a_step_of_an_ended_run_is_not_started(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    ledger.close("one", RunState.CANCELLED)
+    assert start(ledger, "one", "first") is None
+    assert [s.state for s in ledger.steps("one")] == [StepState.SKIPPED]
+
+
+def test_a_second_delivery_waits_for_the_first_and_then_does_nothing(
+    postgres_url: str, ledger: Ledger
+) -> None:
+    planned(ledger, "one", "first")
+    start(ledger, "one", "first")
+    answers: list[object] = []
+    asked = threading.Event()
+
+    def deliver() -> None:
+        own = Ledger(Postgres(postgres_url))
+        own.runs()  # connects
+        asked.set()
+        answers.append(start(own, "one", "first"))
+
+    second = threading.Thread(target=deliver)
+    second.start()
+    asked.wait(10)
+    second.join(0.2)
+    assert second.is_alive()
+    ledger.finish_step("one", Call("first"), 1)
+    second.join(10)
+    assert answers == [None]
+
+
+def test_a_dead_process_lets_go_of_its_step(postgres_url: str, ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    dying = Postgres(postgres_url)
+    Ledger(dying).start_step("one", Call("first"), worker="w1", task_id="t1")
+    assert [run["held"] for run in ledger.idle()] == [True]
+    dying.close()
+    again = ledger.start_step("one", Call("first"), worker="w2", task_id="t1")
+    assert again is not None
+    assert again.attempt == 2
+
+
+def test_planning_again_changes_nothing(ledger: Ledger) -> None:
+    planned(ledger, "one", "first", "second")
+    start(ledger, "one", "first")
+    ledger.finish_step("one", Call("first"), 1)
+    ledger.plan("one", [Call("first"), Call("second")], {"shape": []})
+    assert [s.state for s in ledger.steps("one")] == [StepState.SUCCEEDED, StepState.PENDING]
+
+
+def test_an_ended_run_stays_as_it_ended(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    ledger.close("one", RunState.FAILED, "broken")
+    ledger.close("one", RunState.SUCCEEDED)
+    assert ledger.run("one").state is RunState.FAILED
+
+
+# --- pause, questions ---
+
+
+def test_a_pause_is_kept_until_it_is_taken_back(ledger: Ledger) -> None:
+    assert ledger.pause("graph", by="ann", reason="feed is wrong")
+    assert not ledger.pause("graph", by="bob")
+    paused = ledger.paused("graph")
+    assert paused is not None
+    assert (paused["paused_by"], paused["pause_reason"]) == ("ann", "feed is wrong")
+    assert ledger.resume("graph")
+    assert not ledger.resume("graph")
+    assert ledger.paused("graph") is None
+
+
+def test_a_run_is_found_by_the_start_of_its_id(ledger: Ledger) -> None:
+    claim(ledger, "abcdef")
+    assert ledger.run("abc").id == "abcdef"
+    for unknown in ("x", "", "%", "a_c"):
+        with pytest.raises(UnknownRun):
+            ledger.run(unknown)
+
+
+def test_the_previous_good_run_is_found(ledger: Ledger) -> None:
+    for n, state in enumerate([RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED]):
+        claim(ledger, f"run-{n}", AT + n * MINUTE)
+        ledger.close(f"run-{n}", state)
+    assert ledger.previous("ingestion", AT + 9 * MINUTE) == AT + MINUTE
+    assert ledger.previous("ingestion", AT) is None
+
+
+def test_the_replay_starts_once(ledger: Ledger) -> None:
+    assert ledger.replay_start(AT) == AT
+    assert ledger.replay_start(AT + MINUTE) == AT
+
+
+# --- the watch ---
+
+
+def watch(ledger: Ledger, *, stall_after_s: float = 0.0, waiting: bool = False) -> list[str]:
+    published: list[str] = []
+    resume_stalled(
+        ledger,
+        stall_after_s=stall_after_s,
+        waiting=lambda pipeline, steps: waiting,
+        publish=lambda pipeline, run_id: published.append(run_id),
+    )
+    return published
+
+
+def test_a_run_that_stopped_moving_is_published_again(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    assert watch(ledger) == ["one"]
+
+
+def test_a_run_that_nobody_planned_is_published_again(ledger: Ledger) -> None:
+    claim(ledger, "one")
+    assert watch(ledger) == ["one"]
+
+
+def test_a_run_is_left_alone_while_it_moves(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    assert watch(ledger, stall_after_s=60) == []
+
+
+def test_a_run_is_left_alone_while_a_step_of_it_is_held(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    start(ledger, "one", "first")
+    assert watch(ledger) == []
+
+
+def test_a_run_is_left_alone_while_its_messages_wait(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    assert watch(ledger, waiting=True) == []
+
+
+def test_a_run_is_left_alone_until_its_retry_is_due(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    start(ledger, "one", "first")
+    ledger.retry_step("one", Call("first"), error="down", traceback="", delay_s=60)
+    assert watch(ledger) == []
+
+
+def test_a_run_that_cannot_be_helped_fails(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    for _ in range(MAX_RESUMES):
+        assert watch(ledger) == ["one"]
+    assert watch(ledger) == []
+    ended = ledger.run("one")
+    assert ended.state is RunState.FAILED
+    assert ended.reason == f"stopped moving {MAX_RESUMES + 1} times"
+
+
+def test_two_watches_publish_a_stalled_run_once(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    seen = ledger.idle()[0]["resumes"]
+    assert ledger.count_resume("one", seen)
+    assert not ledger.count_resume("one", seen)
