@@ -193,8 +193,8 @@ postgres_answers() { # PORT PASSWORD
     PGPASSWORD=$2 "$(postgres_bin)/psql" -h 127.0.0.1 -p "$1" -U axiom -d postgres -c 'SELECT 1'
 }
 
-fetch_neo4j() {
-    mvn -B -ntp -q --strict-checksums -f "$here/neo4j/pom.xml" dependency:copy-dependencies \
+fetch_neo4j() { # in the background only: it becomes Maven, so that its id ends Maven
+    exec mvn -B -ntp -q --strict-checksums -f "$here/neo4j/pom.xml" dependency:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$dir/neo4j/lib" </dev/null >"$dir/maven.log" 2>&1
 }
 start_neo4j() { # PORT PASSWORD
@@ -209,6 +209,7 @@ server.http.enabled=false
 server.https.enabled=false
 server.memory.pagecache.size=64m
 dbms.usage_report.enabled=false
+internal.server.bolt.thread_pool_shutdown_wait_time=0s
 CONF
     echo "$2" >"$home/password" # a file: arguments can be read by all
     NEO4J_HOME=$home NEO4J_CONF=$home/conf "$java" -XX:TieredStopAtLevel=1 -cp "$home/lib/*" \
@@ -236,7 +237,10 @@ abandon() {
     local status=$?
     trap - EXIT INT TERM
     ((status)) || return 0
-    [[ -z ${maven:-} ]] || kill "$maven" 2>/dev/null || true
+    if [[ -n ${maven:-} ]]; then
+        kill "$maven" 2>/dev/null || true
+        wait "$maven" || true
+    fi
     stop_all
     exit "$status"
 }

@@ -1,0 +1,141 @@
+"""Prices in Postgres: ticks by ticker, moment and market, each once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import psycopg2.errors
+
+from axiom.model import Quote
+from axiom.stores.postgres import Postgres, named_queries
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+COLUMNS = "ticker, observed_at, source, price, open, high, low, volume, currency, flag, run_id"
+DAYS_PER_TRADING_DAY = 1.6  # weekends and holidays, with room
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+class PriceStore:
+    """The `prices` table."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._db = postgres
+        self._sql = named_queries("prices")
+        self._months: set[date] = set()
+
+    def upsert_quotes(self, quotes: Sequence[Quote], run_id: str) -> int:
+        """Store quotes in one transaction; return how many were new.
+
+        A tick that is there stays as it was. Rows are copied straight in; only
+        when one of them is there already, which is rare, are they staged and merged.
+        """
+        self._make_months({quote.observed_at for quote in quotes})
+        text = "".join(_lines(sorted(quotes, key=_key), run_id))
+        try:
+            with self._db.transaction() as cursor:
+                cursor.copy_expert(f"COPY prices ({COLUMNS}) FROM STDIN", io.StringIO(text))
+                return int(cursor.rowcount)
+        except psycopg2.errors.UniqueViolation:
+            return self._merge(text)
+
+    def _merge(self, text: str) -> int:
+        with self._db.transaction() as cursor:
+            cursor.execute(self._sql["stage"])
+            cursor.copy_expert(f"COPY staged_prices ({COLUMNS}) FROM STDIN", io.StringIO(text))
+            cursor.execute(self._sql["merge"])
+            return int(cursor.rowcount)
+
+    def _make_months(self, moments: Iterable[datetime]) -> None:
+        wanted = {_month(moment) for moment in moments} - self._months
+        for first in sorted(wanted):
+            following = (first + timedelta(days=32)).replace(day=1)
+            name = f"prices_{first:%Y_%m}"
+            with self._db.transaction() as cursor:
+                # two processes may reach the first tick of a month together
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('prices_months'))")
+                self._make(cursor, name, first, following)
+        self._months |= wanted
+
+    def _make(self, cursor: Cursor, name: str, first: date, following: date) -> None:
+        cursor.execute(self._sql["make_month"].format(name=name, first=first, next=following))
+
+    def newest(self, tickers: Sequence[str], market: str, until: datetime) -> datetime | None:
+        """Return the newest tick of the market among these tickers, up to `until`."""
+        asked = {"tickers": list(tickers), "market": market, "until": until}
+        found: datetime | None = self._db.query(self._sql["newest"], asked)[0]["observed_at"]
+        return found
+
+    def recent(
+        self, tickers: Sequence[str], market: str, until: datetime, n: int
+    ) -> dict[str, list[float]]:
+        """Return each ticker's last `n` prices up to `until`, newest first."""
+        asked = {
+            "tickers": list(tickers), "market": market, "until": until, "n": n,
+            "since": until - timedelta(days=n * DAYS_PER_TRADING_DAY + 10),
+        }  # fmt: skip
+        found: dict[str, list[float]] = {}
+        for row in self._db.query(self._sql["recent"], asked):
+            found.setdefault(row["ticker"], []).append(row["price"])
+        return found
+
+    def load_closes(
+        self, tickers: Sequence[str], market: str, until: datetime, days: int
+    ) -> tuple[list[date], dict[str, list[float | None]]]:
+        """Return the last `days` + 1 days known at `until`, and each ticker's last price on each.
+
+        A ticker without a price on a day has None there.
+        """
+        since = until - timedelta(days=(days + 1) * DAYS_PER_TRADING_DAY + 10)
+        asked = {"market": market, "until": until, "since": since, "tickers": list(tickers)}
+        rows = self._db.query(self._sql["days"], asked | {"n": days + 1})
+        dates = sorted(row["day"] for row in rows)
+        if not dates:
+            return [], {ticker: [] for ticker in tickers}
+        place = {day: n for n, day in enumerate(dates)}
+        closes: dict[str, list[float | None]] = {t: [None] * len(dates) for t in tickers}
+        first = datetime.combine(dates[0], datetime.min.time(), UTC) - timedelta(microseconds=1)
+        for row in self._db.query(self._sql["closes"], asked | {"since": first}):
+            closes[row["ticker"]][place[row["day"]]] = row["price"]
+        return dates, closes
+
+    def of_run(self, run_id: str, since: datetime) -> dict[str, int]:
+        """Return how many `rows` a run added at or after `since`, and how many are `flagged`."""
+        return self._db.query(self._sql["of_run"], {"run_id": run_id, "since": since})[0]
+
+    def count(self, market: str) -> int:
+        """Return the number of ticks of a market."""
+        return int(self._db.query(self._sql["count"], {"market": market})[0]["rows"])
+
+
+def _key(quote: Quote) -> tuple[str, datetime]:
+    return quote.ticker, quote.observed_at
+
+
+def _month(moment: datetime) -> date:
+    return moment.astimezone(UTC).date().replace(day=1)
+
+
+def _lines(quotes: Iterable[Quote], run_id: str) -> Iterator[str]:
+    run_id = run_id.translate(_ESCAPES)
+    seen: set[tuple[str, datetime, str]] = set()
+    for quote in quotes:
+        key = (quote.ticker, quote.observed_at, quote.source)
+        if key in seen:
+            continue
+        seen.add(key)
+        values = (
+            quote.ticker, quote.observed_at, quote.source, quote.price, quote.open, quote.high,
+            quote.low, quote.volume, quote.currency, quote.flag, run_id,
+        )  # fmt: skip
+        yield "\t".join(map(_field, values)) + "\n"
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
