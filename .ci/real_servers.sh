@@ -94,7 +94,7 @@ stop_all() {
     stop_one neo4j TERM 60
     stop_one postgres INT 30 # SIGINT is its "fast" shutdown
     stop_one redis TERM 30
-    rm -rf "$dir"/{redis,postgres,neo4j} "$dir"/{redis,postgres,neo4j,maven}.log "${dir:?}"/{env,"$mark"}
+    rm -rf "$dir"/{redis,postgres,neo4j} "$dir"/{redis,postgres,neo4j,maven,apt}.log "${dir:?}"/{env,"$mark"}
     rmdir --ignore-fail-on-non-empty "$dir"
 }
 
@@ -106,16 +106,18 @@ java_fit() {
     local java
     for java in "${JAVA_HOME:-}/bin/java" "$(command -v java)" /usr/lib/jvm/*/bin/java; do
         [[ -x $java ]] || continue
-        if "$java" -version 2>&1 | grep -qE 'version "(17|21)\b'; then
+        if "$java" -version 2>&1 | grep -E 'version "(17|21)\b' >/dev/null; then
             echo "$java"
             return
         fi
     done
 }
 
+apt_install() { apt-get update -qq && apt-get install -qq -y --no-install-recommends "$@"; }
+
 install_missing() {
-    local packages=() deadline=$((SECONDS + 300))
-    command -v redis-server redis-cli >/dev/null || packages+=(redis-server)
+    local packages=() deadline=$((SECONDS + 60))
+    command -v redis-server >/dev/null || packages+=(redis-server)
     [[ -n $(postgres_bin) ]] || packages+=(postgresql)
     [[ -n $(java_fit) ]] || packages+=(openjdk-17-jre-headless)
     command -v mvn >/dev/null || packages+=(maven)
@@ -123,11 +125,10 @@ install_missing() {
     ((EUID == 0)) || die "missing; install them as root: apt-get install ${packages[*]}"
     say "installing ${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    # another apt-get may be at work, so more than one try
-    until apt-get update -qq && apt-get install -qq -y --no-install-recommends "${packages[@]}"; do
-        ((SECONDS < deadline)) || die "apt-get could not install ${packages[*]}"
+    until apt_install "${packages[@]}" >"$dir/apt.log" 2>&1; do # another may hold its lock
+        ((SECONDS < deadline)) || die_with "apt-get could not install ${packages[*]}" "$dir/apt.log"
         sleep 2
-    done >"$dir/maven.log" 2>&1 || die_with "apt-get could not install ${packages[*]}" "$dir/maven.log"
+    done
 }
 
 # three that are free, below the range from which the kernel takes ports for clients

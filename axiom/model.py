@@ -104,6 +104,11 @@ class Headline:
         """The same telling by the same source has the same id."""
         return content_hash(self.text, self.source, self.published_at.isoformat())[:24]
 
+    @property
+    def text_hash(self) -> str:
+        """The same words by anyone have the same hash."""
+        return content_hash(" ".join(self.text.lower().split()))[:24]
+
 
 # --- what analysts make of it ----------------------------------------------
 
@@ -248,6 +253,17 @@ class Event:
     analyst: str
     prompt_hash: str
     market: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A headline that tells a story; the first telling is the story's own."""
+
+    headline: Headline
+    event_id: str
+    market: str
+    similarity: float  # to the story's first telling, 0..1
+    found_by: str  # "first" | "exact" | "near" | "semantic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,35 @@
+"""The local analyst: deterministic, on this machine, without a network.
+
+It answers the same questions as Claude will, behind the Protocols that the
+pipelines declare. What it says is marked `local` and never shown as anyone else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from axiom.analysts import local_company, local_events, local_explain
+from axiom.model import Classification, Headline, Profile
+from axiom.pipelines.correlation import Change, Explanation
+from axiom.pipelines.graph import Finding
+
+
+class LocalAnalyst:
+    """Rules, templates and a small trained model."""
+
+    name = "local"
+    company_prompt_hash = local_company.PROMPT_HASH
+
+    def analyse_company(self, profile: Profile) -> list[Finding]:
+        """Return what a profile's lines state outright."""
+        return local_company.analyse_company(profile)
+
+    def classify(
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]]
+    ) -> list[Classification]:
+        """Return the type and the sentiment of headlines."""
+        return local_events.classify(headlines)
+
+    def explain(self, changes: Sequence[Change]) -> list[Explanation]:
+        """Return a sentence for each change, made from its statistics."""
+        return [local_explain.explain(change) for change in changes]

@@ -1,0 +1,435 @@
+"""News, every five minutes: what is new, of what type, how it sounds, whom it concerns.
+
+Novelty comes before the analyst: a story that was told before is linked to its
+first event and never sent again. Headlines are untrusted: they stay data, and
+what an analyst says of them is checked against closed lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from axiom.flow import Context, Flow, Parallel
+from axiom.model import (
+    Classification,
+    Event,
+    EventType,
+    Headline,
+    Json,
+    Sentiment,
+    Telling,
+    to_json,
+)
+
+MEMORY = timedelta(days=7)  # how long a story is remembered as the same story
+NEAR = 0.90  # token-set similarity of two wordings
+SEMANTIC = 0.72  # cosine of two meanings
+BATCH = 40  # headlines that an analyst is asked about at once
+STRONG_SCORE, STRONG_CONFIDENCE = 0.6, 0.6
+GRAVE = {EventType.MERGER_ACQUISITION, EventType.LEGAL_REGULATORY, EventType.MANAGEMENT_CHANGE}
+
+
+class Market(Protocol):
+    """Which world, and what of it can be known at a logical time."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    def visible_at(self, logical_at: datetime) -> datetime: ...  # noqa: D102
+
+
+class HeadlineProvider(Protocol):
+    """Where headlines come from."""
+
+    def fetch_headlines(self, since: datetime | None, logical_at: datetime) -> list[Headline]:
+        """Return what became public between two logical times; since None: at a first run."""
+        ...
+
+
+class RunHistory(Protocol):
+    """What was run before."""
+
+    def previous(self, pipeline: str, before: datetime) -> datetime | None: ...  # noqa: D102
+
+
+class EventStore(Protocol):
+    """Where stories are kept."""
+
+    def tellings(  # noqa: D102
+        self, market: str, since: datetime, until: datetime
+    ) -> Sequence[Mapping[str, Any]]: ...
+    def upsert(  # noqa: D102
+        self, events: Sequence[Event], tellings: Sequence[Telling], run_id: str
+    ) -> int: ...
+
+
+class VectorStore(Protocol):
+    """Where meanings are kept."""
+
+    def upsert(  # noqa: D102
+        self,
+        market: str,
+        ids: Sequence[str],
+        vectors: Sequence[Sequence[float]],
+        metadata: Sequence[Mapping[str, Any]],
+    ) -> int: ...
+    def nearest(  # noqa: D102
+        self, market: str, vectors: Sequence[Sequence[float]], since: datetime, until: datetime
+    ) -> list[tuple[str, float] | None]: ...
+
+
+class EventGraph(Protocol):
+    """Where events have their nodes."""
+
+    def link_events(self, events: Sequence[Event], run_id: str) -> int: ...  # noqa: D102
+
+
+class Alerts(Protocol):
+    """Where alerts are raised."""
+
+    def raise_alert(  # noqa: D102
+        self, cause: str, *, severity: str, subject: str, detail: Json
+    ) -> bool: ...
+
+
+class Analyst(Protocol):
+    """Classifies headlines; each comes with the tickers that it was linked to."""
+
+    def classify(  # noqa: D102
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]]
+    ) -> list[Classification]: ...
+
+
+class Company(Protocol):
+    """A company of the universe."""
+
+    @property
+    def ticker(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def aliases(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class Universe(Protocol):
+    """Whom news is linked to."""
+
+    @property
+    def companies(self) -> Sequence[Company]: ...  # noqa: D102
+
+
+class Services(Protocol):
+    """What the steps of this pipeline need."""
+
+    @property
+    def market(self) -> Market: ...  # noqa: D102
+    @property
+    def headlines(self) -> HeadlineProvider: ...  # noqa: D102
+    @property
+    def history(self) -> RunHistory: ...  # noqa: D102
+    @property
+    def events(self) -> EventStore: ...  # noqa: D102
+    @property
+    def vectors(self) -> VectorStore: ...  # noqa: D102
+    @property
+    def graph(self) -> EventGraph: ...  # noqa: D102
+    @property
+    def alerts(self) -> Alerts: ...  # noqa: D102
+    @property
+    def analyst(self) -> Analyst: ...  # noqa: D102
+    @property
+    def universe(self) -> Universe: ...  # noqa: D102
+    @property
+    def embed(self) -> Callable[[Sequence[str]], list[list[float]]]: ...  # noqa: D102
+    @property
+    def similarity(self) -> Callable[[str, str], float]: ...  # noqa: D102
+
+
+def fetch_headlines(ctx: Context[Services]) -> Json:
+    """Fetch what became public since the last run that ended well."""
+    since = ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
+    found = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
+    unique = {headline.id: headline for headline in found if headline.text.strip()}
+    rows = [to_json(headline) for headline in unique.values()]
+    return {
+        "headlines": ctx.artifacts.put(ctx.run_id, "headlines", rows),
+        "fetched": len(found),
+        "since": since.isoformat() if since else None,
+    }
+
+
+def drop_known(ctx: Context[Services]) -> Json:
+    """Part new stories from further tellings of known ones: by words, wording, meaning."""
+    headlines = _headlines(ctx.artifacts.get(ctx.inputs["fetch_headlines"]["headlines"]))
+    services, market = ctx.services, ctx.services.market.name
+    if not headlines:
+        span = (services.market.visible_at(ctx.logical_at),) * 2
+    else:
+        times = [headline.published_at for headline in headlines]
+        span = (min(times) - MEMORY, max(times) + MEMORY)
+    known = services.events.tellings(market, *span)
+    mine = {row["headline_id"] for row in known}
+    fresh = [headline for headline in headlines if headline.id not in mine]
+    vectors = services.embed([headline.text for headline in fresh])
+    nearest = services.vectors.nearest(market, vectors, *span)
+    told = tell_apart(fresh, known, vectors, nearest, services.similarity, market)
+    novelty = {t.headline.id: 1 - n for t, n in told if t.found_by == "first"}
+    tellings = [telling for telling, _ in told]
+    counts = {kind: sum(t.found_by == kind for t in tellings) for kind in _KINDS}
+    return {
+        "tellings": ctx.artifacts.put(ctx.run_id, "tellings", [to_json(t) for t in tellings]),
+        "novelty": novelty,
+        "seen_before": len(headlines) - len(fresh),
+        **counts,
+    }
+
+
+def link_entities(ctx: Context[Services]) -> Json:
+    """Find the companies that each new story names."""
+    finder = EntityFinder(ctx.services.universe.companies)
+    return {
+        telling.event_id: finder.find(telling.headline)
+        for telling in _tellings(ctx)
+        if telling.found_by == "first"
+    }
+
+
+def classify(ctx: Context[Services]) -> Json:
+    """Ask the analyst about the new stories, in batches; check what it says."""
+    linked = ctx.inputs["link_entities"]
+    asked = [(t.headline, linked[t.event_id]) for t in _tellings(ctx) if t.found_by == "first"]
+    answers: dict[str, Json] = {}
+    rejected = 0
+    for start in range(0, len(asked), BATCH):
+        batch = asked[start : start + BATCH]
+        good = valid_classifications(ctx.services.analyst.classify(batch), batch)
+        rejected += len(batch) - len(good)
+        unanswered = {headline.id: to_json(_unknown(headline.id)) for headline, _ in batch}
+        answers |= unanswered | {each.headline_id: to_json(each) for each in good}
+    return {
+        "classified": ctx.artifacts.put(ctx.run_id, "classified", answers),
+        "asked": len(asked),
+        "rejected": rejected,
+    }
+
+
+def store_events(ctx: Context[Services]) -> Json:
+    """Store new stories and all tellings in Postgres."""
+    tellings = _tellings(ctx)
+    added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id)
+    return {"events": added, "tellings": len(tellings)}
+
+
+def embed_events(ctx: Context[Services]) -> Json:
+    """Keep the meaning of new stories in Chroma."""
+    events = _events(ctx)
+    vectors = ctx.services.embed([event.headline.text for event in events])
+    metadata = [
+        {"published_at": event.headline.published_at.timestamp(), "type": event.type.value}
+        for event in events
+    ]
+    ids = [event.id for event in events]
+    return {"vectors": ctx.services.vectors.upsert(ctx.services.market.name, ids, vectors, metadata)}
+
+
+def link_events(ctx: Context[Services]) -> Json:
+    """Link new stories to the companies they affect, in the graph."""
+    return {"edges": ctx.services.graph.link_events(_events(ctx), ctx.run_id)}
+
+
+def raise_alerts(ctx: Context[Services]) -> Json:
+    """Raise an alert for each story that is grave or sounds strong, once."""
+    raised = 0
+    for event in _events(ctx):
+        if reason := alarming(event):
+            raised += ctx.services.alerts.raise_alert(
+                f"event/{event.id}",
+                severity="info",
+                subject=f"{', '.join(event.tickers)}: {event.type}",
+                detail={"headline": event.headline.text, "why": reason, "event": event.id},
+            )
+    return {"raised": raised}
+
+
+FLOW = Flow(
+    "events",
+    fetch_headlines,
+    drop_known,
+    link_entities,
+    classify,
+    Parallel(store_events, embed_events, link_events),
+    raise_alerts,
+)
+
+_KINDS = ("first", "exact", "near", "semantic")
+
+
+def tell_apart(
+    headlines: Sequence[Headline],
+    known: Sequence[Mapping[str, Any]],
+    vectors: Sequence[Sequence[float]],
+    nearest: Sequence[tuple[str, float] | None],
+    similarity: Callable[[str, str], float],
+    market: str,
+) -> list[tuple[Telling, float]]:
+    """Link each headline to its story; return tellings, each with its likeness to what was known.
+
+    `known` are rows with event_id, text_hash and headline; `nearest` is the
+    closest stored event of each vector with its cosine; one that is not among
+    `known` was embedded by a run that died before it stored anything, and does
+    not count. Headlines of the batch are compared with each other too, in order.
+    Vectors have length one.
+    """
+    stories = {row["event_id"] for row in known}
+    by_hash = {row["text_hash"]: row["event_id"] for row in known}
+    wordings = [(row["headline"], row["event_id"]) for row in known]
+    own: list[tuple[Sequence[float], str]] = []
+    told = []
+    for headline, vector, stored in zip(headlines, vectors, nearest, strict=True):
+        event_id, likeness, kind = headline.id, 0.0, "first"
+        if found := by_hash.get(headline.text_hash):
+            event_id, likeness, kind = found, 1.0, "exact"
+        else:
+            wording = _best((similarity(headline.text, text), e) for text, e in wordings)
+            within = _best((_dot(vector, other), e) for other, e in own)
+            before = (stored[1], stored[0]) if stored and stored[0] in stories else (0.0, "")
+            meaning = max(within, before)
+            likeness = max(wording[0], meaning[0], 0.0)
+            if wording[0] >= NEAR:
+                event_id, kind = wording[1], "near"
+            elif meaning[0] >= SEMANTIC:
+                event_id, kind = meaning[1], "semantic"
+        if kind == "first":
+            own.append((vector, event_id))
+        by_hash.setdefault(headline.text_hash, event_id)
+        wordings.append((headline.text, event_id))
+        similar = 1.0 if kind == "first" else likeness
+        told.append((Telling(headline, event_id, market, min(similar, 1.0), kind), min(likeness, 1.0)))
+    return told
+
+
+def _best(scored: Iterator[tuple[float, str]]) -> tuple[float, str]:
+    return max(scored, default=(0.0, ""))
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+class EntityFinder:
+    """Finds the companies that a headline names: by $TICKER, by name, by alias.
+
+    Names match as whole words and in their own case, since many are words too
+    (target, visa, meta, apple). A bare ticker counts only in brackets or after
+    a dollar sign or an exchange's name; one of a single letter or two never
+    stands for itself inside a word.
+    """
+
+    def __init__(self, companies: Sequence[Company]) -> None:
+        self._tickers = {company.ticker for company in companies}
+        names = {
+            _plain(name): company.ticker
+            for company in companies
+            for name in (company.name, *company.aliases)
+        }
+        self._names = names
+        longest_first = sorted(map(re.escape, names), key=len, reverse=True)
+        self._pattern = re.compile(rf"(?<![\w&-])(?:{'|'.join(longest_first)})(?![\w&])")
+        self._symbol = re.compile(r"\$([A-Z]{1,5})\b|\((?:[A-Z]+:\s*)?([A-Z]{1,5})\)")
+
+    def find(self, headline: Headline) -> list[str]:
+        """Return the tickers that a headline is about, in the order of the alphabet."""
+        text = f"{headline.text} {headline.summary}"
+        found = {self._names[match] for match in self._pattern.findall(text)}
+        symbols = {a or b for a, b in self._symbol.findall(text)}
+        return sorted(found | ((symbols | set(headline.tickers)) & self._tickers))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"(,? Inc\.?| Corporation| & Co\.| Platforms)$", "", name.removeprefix("The "))
+
+
+def valid_classifications(
+    said: Sequence[Classification], asked: Sequence[tuple[Headline, Sequence[str]]]
+) -> list[Classification]:
+    """Keep what an analyst may say: of headlines that it was asked about, within the lists."""
+    tickers = {headline.id: set(linked) for headline, linked in asked}
+    return [each for each in said if each.headline_id in tickers and _holds(each, tickers)]
+
+
+def _unknown(headline_id: str) -> Classification:
+    # a story is kept even when nothing that holds was said of it
+    return Classification(headline_id, EventType.OTHER, {}, 0.0, 0.0, "none", "")
+
+
+def _holds(said: Classification, tickers: Mapping[str, set[str]]) -> bool:
+    return (
+        isinstance(said.type, EventType)
+        and set(said.sentiment) <= tickers[said.headline_id]
+        and all(0 <= value <= 1 for value in (said.relevance, said.confidence))
+        and all(_is_distribution(sentiment) for sentiment in said.sentiment.values())
+    )
+
+
+def _is_distribution(s: Sentiment) -> bool:
+    parts = (s.positive, s.neutral, s.negative)
+    return all(0 <= part <= 1 for part in parts) and abs(sum(parts) - 1) < 1e-6
+
+
+def alarming(event: Event) -> str | None:
+    """Say why a person should know of an event now; None when they need not."""
+    if not event.tickers or event.confidence < STRONG_CONFIDENCE:
+        return None
+    if event.type in GRAVE:
+        return f"{event.type}, confidence {event.confidence:.2f}"
+    ticker, score = max(
+        ((t, s.score) for t, s in event.sentiment.items()), key=lambda each: abs(each[1]),
+        default=("", 0.0),
+    )  # fmt: skip
+    return f"sentiment {score:+.2f} for {ticker}" if abs(score) >= STRONG_SCORE else None
+
+
+def _headlines(rows: Sequence[Mapping[str, Any]]) -> list[Headline]:
+    found = [_headline(row) for row in rows]
+    return sorted(found, key=lambda headline: (headline.published_at, headline.id))
+
+
+def _headline(row: Mapping[str, Any]) -> Headline:
+    published_at = datetime.fromisoformat(row["published_at"])
+    return Headline(**{**row, "published_at": published_at, "tickers": tuple(row["tickers"])})
+
+
+def _tellings(ctx: Context[Any]) -> list[Telling]:
+    rows = ctx.artifacts.get(ctx.inputs["drop_known"]["tellings"])
+    return [Telling(**{**row, "headline": _headline(row["headline"])}) for row in rows]
+
+
+def _events(ctx: Context[Services]) -> list[Event]:
+    answers = ctx.artifacts.get(ctx.inputs["classify"]["classified"])
+    novelty = ctx.inputs["drop_known"]["novelty"]
+    linked = ctx.inputs["link_entities"]
+    return [
+        _event(telling, answers[telling.event_id], linked[telling.event_id], novelty)
+        for telling in _tellings(ctx)
+        if telling.found_by == "first"
+    ]
+
+
+def _event(
+    telling: Telling, answer: Mapping[str, Any], tickers: Sequence[str], novelty: Mapping[str, float]
+) -> Event:
+    return Event(
+        id=telling.event_id,
+        headline=telling.headline,
+        tickers=tuple(tickers),
+        type=EventType(answer["type"]),
+        sentiment={ticker: Sentiment(**s) for ticker, s in answer["sentiment"].items()},
+        relevance=answer["relevance"],
+        novelty=round(novelty[telling.event_id], 6),
+        confidence=answer["confidence"],
+        analyst=answer["analyst"],
+        prompt_hash=answer["prompt_hash"],
+        market=telling.market,
+    )

@@ -1,0 +1,102 @@
+"""Embeddings in Chroma, over HTTP; a collection per market."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from axiom.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+BATCH = 500
+
+
+class VectorStore:
+    """A Chroma server, at `http://host:port`. Vectors are ours: it embeds nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._collections: dict[str, Collection] = {}
+
+    @cached_property
+    def _client(self) -> Any:
+        import chromadb
+        from chromadb.config import Settings
+
+        parts = urlsplit(self._url)
+        return chromadb.HttpClient(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or (443 if parts.scheme == "https" else 8000),
+            ssl=parts.scheme == "https",
+            settings=Settings(anonymized_telemetry=False),
+        )
+
+    def _events(self, market: str) -> Collection:
+        if market not in self._collections:
+            # without None the default function would download a model
+            self._collections[market] = self._client.get_or_create_collection(
+                f"events_{market}", embedding_function=None, metadata={"hnsw:space": "cosine"}
+            )
+        return self._collections[market]
+
+    def upsert(
+        self,
+        market: str,
+        ids: Sequence[str],
+        vectors: Sequence[Sequence[float]],
+        metadata: Sequence[Mapping[str, Any]],
+    ) -> int:
+        """Keep vectors by id; return how many were given."""
+        with _translated():
+            for start in range(0, len(ids), BATCH):
+                part = slice(start, start + BATCH)
+                self._events(market).upsert(
+                    ids=list(ids[part]),
+                    embeddings=list(vectors[part]),
+                    metadatas=[dict(each) for each in metadata[part]],
+                )
+        return len(ids)
+
+    def nearest(
+        self, market: str, vectors: Sequence[Sequence[float]], since: datetime, until: datetime
+    ) -> list[tuple[str, float] | None]:
+        """Return, for each vector, the id nearest to it in that span of time, and its cosine."""
+        if not vectors:
+            return []
+        span: Any = {
+            "$and": [
+                {"published_at": {"$gte": since.timestamp()}},
+                {"published_at": {"$lte": until.timestamp()}},
+            ]
+        }
+        with _translated():
+            found = self._events(market).query(
+                query_embeddings=list(vectors), n_results=1, where=span, include=["distances"]
+            )
+        distances = found["distances"] or []
+        return [
+            (ids[0], 1.0 - float(gaps[0])) if ids else None
+            for ids, gaps in zip(found["ids"], distances, strict=True)
+        ]
+
+    def count(self, market: str) -> int:
+        """Return the number of vectors of a market."""
+        with _translated():
+            return int(self._events(market).count())
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    import httpx
+
+    try:
+        yield
+    except (httpx.TransportError, OSError, ValueError) as error:
+        # the client turns a refused connection into a ValueError
+        raise StoreUnavailable(f"Chroma: {str(error).partition(chr(10))[0]}") from error
