@@ -282,7 +282,7 @@ ENV
 }
 
 stop() {
-    [[ -d $dir ]] || return 0
+    [[ -n $(ls -A "$dir" 2>/dev/null) ]] || return 0
     [[ -e $dir/$mark ]] || die "$dir was not made by 'start': left alone"
     stop_all
     say "stopped, and $dir cleared"

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, worker_ready
 
 from axiom.config import settings
 from axiom.errors import ConfigError
@@ -21,6 +21,13 @@ except ConfigError as error:
     sys.exit(f"axiom: {error}")
 
 broker_patch.apply()
+
+
+@worker_ready.connect(weak=False)
+@beat_init.connect(weak=False)
+def _tell_ready(**_: Any) -> None:
+    if path := settings().ready_file:
+        path.touch()
 
 
 @setup_logging.connect(weak=False)

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     correlation_windows: Annotated[tuple[int, ...], NoDecode] = (60, 120, 250)
     schedules: Literal["on", "off"] = "on"
     stall_after_s: float = Field(15.0, gt=0)
+    ready_file: Path | None = None  # touched when the process is ready; set by `axiom up`
     flower_port: int = Field(5555, ge=0, le=65535)
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

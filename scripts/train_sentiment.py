@@ -63,7 +63,8 @@ def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 
     confidence, said = probabilities.max(axis=1), probabilities.argmax(axis=1)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
-        abs(confidence[place == b].mean() - (said == truth)[place == b].mean()) * (place == b).mean()
+        abs(confidence[place == b].mean() - (said == truth)[place == b].mean())
+        * (place == b).mean()
         for b in range(bins)
         if (place == b).any()
     ]

@@ -24,9 +24,7 @@ class LocalAnalyst:
         """Return what a profile's lines state outright."""
         return local_company.analyse_company(profile)
 
-    def classify(
-        self, headlines: Sequence[tuple[Headline, Sequence[str]]]
-    ) -> list[Classification]:
+    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> list[Classification]:
         """Return the type and the sentiment of headlines."""
         return local_events.classify(headlines)
 

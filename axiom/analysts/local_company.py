@@ -12,7 +12,9 @@ RULES_VERSION = "1"  # change it when the rules would answer otherwise: then com
 PROMPT_HASH = content_hash("local_company", RULES_VERSION)[:16]
 
 _PERSON = re.compile(r"([A-ZÀ-Þ][^()]*?)\s*\(\s*([^()]*?)\s*\)")
-_ROLE = re.compile(r"\b(chair|chairman|chairwoman|ceo|co-ceo|president|cfo|coo|cto|founder)\b", re.I)
+_ROLE = re.compile(
+    r"\b(chair|chairman|chairwoman|ceo|co-ceo|president|cfo|coo|cto|founder)\b", re.I
+)
 _UNITED_STATES = re.compile(r",\s*(U\.S\.A?\.?|US|USA|United States)(?=\s|$|\d)")
 # Names of lists that are run together: a product line repeats its maker's name, or is one
 # word with an inner capital. What is neither is left out: few and right.
@@ -52,7 +54,9 @@ def _industries(text: str) -> Iterator[Finding]:
         key = plain.lower().rstrip("s")  # merges plurals and cases
         if key not in seen:
             seen.add(key)
-            yield Finding(EdgeType.IN_INDUSTRY, plain.title() if plain.islower() else plain, name, 0.9)
+            yield Finding(
+                EdgeType.IN_INDUSTRY, plain.title() if plain.islower() else plain, name, 0.9
+            )
 
 
 def _country(text: str) -> Iterator[Finding]:

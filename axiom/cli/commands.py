@@ -21,11 +21,13 @@ def up(*, once: bool, as_json: bool) -> int:
     """Run `axiom up`; return its exit code."""
     from axiom.config import load_settings
     from axiom.embedded.up import up as start
-    from axiom.tasks.client import run_all_once
+    from axiom.tasks.client import run_all_once, summary
 
     if as_json and not once:
         raise ConfigError("--json", "goes with --once")
-    return start(load_settings(), once=once, emit_json=as_json, run_once=run_all_once)
+    return start(
+        load_settings(), once=once, emit_json=as_json, run_once=run_all_once, summary=summary
+    )
 
 
 def release() -> None:

@@ -258,7 +258,9 @@ def _graph(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str
         "-cp", f"{package / 'jars'}/*", "com.arcadedb.server.ArcadeDBServer",
     )  # fmt: skip
     url = f"bolt://root:{password}@{HOST}:{ports['graph']}"
-    return Server("graph", argv, url, lambda: _listens(ports["graph"]), env={"JAVA_TOOL_OPTIONS": ""})
+    return Server(
+        "graph", argv, url, lambda: _listens(ports["graph"]), env={"JAVA_TOOL_OPTIONS": ""}
+    )
 
 
 def _chroma(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) -> Server:

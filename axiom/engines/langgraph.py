@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any, TypedDict
+from urllib.parse import quote
 
 from axiom.engines.execute import Engine, execute_step, plan_run
 from axiom.errors import AxiomError
@@ -97,7 +98,8 @@ def _edges(stage: Stage, ends: list[str]) -> Iterator[tuple[str | list[str], str
 
 
 def _name(call: Call) -> str:
-    return f"{call.step} {call.item}" if call.item else call.step
+    # LangGraph reserves colons and bars
+    return f"{call.step} {quote(call.item)}" if call.item else call.step
 
 
 def _node(

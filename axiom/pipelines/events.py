@@ -231,7 +231,9 @@ def embed_events(ctx: Context[Services]) -> Json:
         for event in events
     ]
     ids = [event.id for event in events]
-    return {"vectors": ctx.services.vectors.upsert(ctx.services.market.name, ids, vectors, metadata)}
+    return {
+        "vectors": ctx.services.vectors.upsert(ctx.services.market.name, ids, vectors, metadata)
+    }
 
 
 def link_events(ctx: Context[Services]) -> Json:
@@ -306,7 +308,9 @@ def tell_apart(
         by_hash.setdefault(headline.text_hash, event_id)
         wordings.append((headline.text, event_id))
         similar = 1.0 if kind == "first" else likeness
-        told.append((Telling(headline, event_id, market, min(similar, 1.0), kind), min(likeness, 1.0)))
+        told.append(
+            (Telling(headline, event_id, market, min(similar, 1.0), kind), min(likeness, 1.0))
+        )
     return told
 
 
@@ -418,7 +422,10 @@ def _events(ctx: Context[Services]) -> list[Event]:
 
 
 def _event(
-    telling: Telling, answer: Mapping[str, Any], tickers: Sequence[str], novelty: Mapping[str, float]
+    telling: Telling,
+    answer: Mapping[str, Any],
+    tickers: Sequence[str],
+    novelty: Mapping[str, float],
 ) -> Event:
     return Event(
         id=telling.event_id,

@@ -76,7 +76,9 @@ class Replay:
         self, tickers: Sequence[str], logical_at: datetime
     ) -> tuple[list[Quote], list[Rejected]]:
         """Return the closes of the day shown."""
-        return list(self._quotes(tickers, range(self._day(logical_at), self._day(logical_at) + 1))), []
+        return list(
+            self._quotes(tickers, range(self._day(logical_at), self._day(logical_at) + 1))
+        ), []
 
     def fetch_history(
         self, tickers: Sequence[str], since: datetime | None, until: datetime

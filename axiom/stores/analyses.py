@@ -27,14 +27,14 @@ class AnalysisStore:
         rows = self._db.query(self._sql["known"], question)
         return rows[0] if rows else None
 
-    def keep(
-        self, question: Mapping[str, str], findings: Json, rejected: int, run_id: str
-    ) -> None:
+    def keep(self, question: Mapping[str, str], findings: Json, rejected: int, run_id: str) -> None:
         """Keep an answer; the first one stays."""
         answer = {"findings": Jsonb(findings), "rejected": rejected, "run_id": run_id}
         self._db.execute(self._sql["keep"], {**question, **answer})
 
-    def last_snapshot(self, market: str, run_id: str, logical_at: datetime) -> dict[str, Any] | None:
+    def last_snapshot(
+        self, market: str, run_id: str, logical_at: datetime
+    ) -> dict[str, Any] | None:
         """Return `nodes` and `edges` of the snapshot before a logical time."""
         asked = {"market": market, "run_id": run_id, "logical_at": logical_at}
         rows = self._db.query(self._sql["last_snapshot"], asked)

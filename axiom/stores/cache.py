@@ -72,3 +72,11 @@ class QuoteCache:
         except redis.RedisError as error:
             raise StoreUnavailable(f"Redis: {error}") from error
         return {ticker.decode(): json.loads(kept) for ticker, kept in found.items()}
+
+
+class UnkeptQuotes(QuoteCache):
+    """A cache for dry runs: counts what would be kept."""
+
+    def put(self, quotes: Sequence[Quote], market: str) -> int:
+        """Return how many quotes there are."""
+        return len(quotes)

@@ -96,6 +96,43 @@ class Postgres:
             raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error
 
 
+class RolledBackPostgres(Postgres):
+    """A database whose writes are seen by this object alone, and undone by `close`.
+
+    All threads share one connection, so that they see each other's writes; what
+    is a transaction elsewhere is a savepoint here.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._one: Connection | None = None
+
+    def connection(self) -> Connection:
+        """Return the one connection, in a transaction that is never committed."""
+        if self._one is None:
+            self._one = _connect(self.url)
+            self._one.autocommit = False
+        return self._one
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Give a cursor whose statements hold together."""
+        with self._translated(), self._cursor() as cursor:
+            cursor.execute("SAVEPOINT here")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK TO SAVEPOINT here")
+                raise
+            cursor.execute("RELEASE SAVEPOINT here")
+
+    def close(self) -> None:
+        """Undo what was written."""
+        if self._one is not None:
+            self._one.rollback()
+            self._one.close()
+
+
 def _connect(url: str) -> Connection:
     try:
         made = psycopg2.connect(

@@ -91,6 +91,20 @@ class VectorStore:
             return int(self._events(market).count())
 
 
+class UnkeptVectors(VectorStore):
+    """Vectors for dry runs: reads what is kept, keeps nothing."""
+
+    def upsert(
+        self,
+        market: str,
+        ids: Sequence[str],
+        vectors: Sequence[Sequence[float]],
+        metadata: Sequence[Mapping[str, Any]],
+    ) -> int:
+        """Return how many vectors there are."""
+        return len(ids)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     import httpx

@@ -79,3 +79,19 @@ def run_all_once() -> list[Run]:
             for pipeline, run_id in asked.items()
         ]
     return ended
+
+
+def summary() -> dict[str, Json]:
+    """Count what the stores hold of the market: rows, nodes, edges, events, correlations."""
+    from axiom.tasks.services import services
+
+    found, market = services(), services().market.name
+    graph = found.graph.counts()
+    return {
+        "market": market,
+        "rows": found.prices.count(market),
+        "nodes": sum(graph["nodes"].values()),
+        "edges": sum(graph["edges"].values()),
+        "events": found.events.counts(market)["events"],
+        "correlations": found.correlations.counts(market)["rows"],
+    }

@@ -1,0 +1,209 @@
+"""Keep processes running: start, restart what dies, stop everything.
+
+Looked at first: honcho (starts a Procfile, restarts nothing), circus (needs
+ZeroMQ and a configuration of its own), supervisor (a daemon with INI files, and
+it too leaves the children of a killed process behind). What is needed here is
+small: one foreground process that owns its children.
+
+Each child leads a session of its own, so that a Ctrl-C in the terminal reaches
+this process alone, and so that what a dead child leaves behind can be ended with
+its group. On Linux children are told when this process dies, by any signal.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from axiom.embedded.servers import as_user
+from axiom.errors import AlreadyRunning
+
+BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+HEALTHY_AFTER_S = 60.0  # then earlier deaths are forgotten
+TICK_S = 0.2
+LOG_LIMIT = 10 * 2**20
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, and how it is asked to stop."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    cwd: Path | None = None
+    stop_signal: int = signal.SIGTERM
+    then_signal: int | None = None  # sent when the first did not help within half the time
+    stop_timeout_s: float = 10.0
+
+
+@dataclass(slots=True)
+class _Child:
+    program: Program
+    process: subprocess.Popen[bytes]
+    started_s: float
+    deaths: int = 0
+    due_s: float | None = None  # when to start it again
+
+
+class Supervisor:
+    """The processes of one data directory; used from one thread, the main one.
+
+    `told(name, what)` is called for deaths and restarts.
+    """
+
+    def __init__(self, data_dir: Path, told: Callable[[str, str], None]) -> None:
+        self._data_dir = data_dir
+        self._told = told
+        self._children: dict[str, _Child] = {}
+
+    def start(self, program: Program) -> None:
+        """Start a program and keep it running."""
+        self._children[program.name] = _Child(program, self._spawn(program), time.monotonic())
+        self._record()
+
+    def pid(self, name: str) -> int:
+        """The process id of a program at this moment."""
+        return self._children[name].process.pid
+
+    def alive(self, name: str) -> bool:
+        """Whether a program runs at this moment."""
+        return self._children[name].process.poll() is None
+
+    def tick(self) -> None:
+        """Notice deaths and start again what is due; call it several times a second."""
+        for child in self._children.values():
+            if child.due_s is None and child.process.poll() is not None:
+                self._died(child)
+            if child.due_s is not None and time.monotonic() >= child.due_s:
+                child.process, child.started_s = self._spawn(child.program), time.monotonic()
+                child.due_s = None
+                self._told(child.program.name, "started again")
+                self._record()
+
+    def _died(self, child: _Child) -> None:
+        end_group(child.process.pid)
+        now = time.monotonic()
+        child.deaths = 0 if now - child.started_s > HEALTHY_AFTER_S else child.deaths
+        child.due_s = now + BACKOFF_S[min(child.deaths, len(BACKOFF_S) - 1)]
+        child.deaths += 1
+        log = self._data_dir / "logs" / f"{child.program.name}.log"
+        self._told(child.program.name, f"ended with {child.process.returncode}; see {log}")
+
+    def stop(self, names: Iterable[str] | None = None) -> None:
+        """Stop these programs together, or all of them, and what they left behind."""
+        wanted = [n for n in (names or list(self._children)) if n in self._children]
+        children = [self._children.pop(name) for name in wanted]
+        for child in children:
+            _signal(child.process, child.program.stop_signal)
+        for child in children:
+            _end(child)
+        self._record()
+
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+        path = self._data_dir / "logs" / f"{program.name}.log"
+        if path.exists() and path.stat().st_size > LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        with path.open("ab") as log:
+            return subprocess.Popen(
+                program.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict(program.env),
+                cwd=program.cwd,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(program.stop_signal),
+                **as_user(program.user),
+            )
+
+    def _record(self) -> None:
+        pids = [child.process.pid for child in self._children.values()]
+        found = [[pid, _created(pid)] for pid in pids if _created(pid)]
+        (self._data_dir / "up.json").write_text(json.dumps({"pid": os.getpid(), "children": found}))
+
+
+def _die_with_parent(number: int) -> Callable[[], None]:
+    def ask() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, number)
+
+    return ask
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            process.send_signal(number)
+
+
+def _end(child: _Child) -> None:
+    half = child.program.stop_timeout_s / 2
+    with suppress(subprocess.TimeoutExpired):
+        child.process.wait(half)
+    if child.process.poll() is None and child.program.then_signal:
+        _signal(child.process, child.program.then_signal)
+    with suppress(subprocess.TimeoutExpired):
+        child.process.wait(half)
+    end_group(child.process.pid)
+    child.process.wait()
+
+
+def end_group(leader: int) -> None:
+    """Kill what is left of the process group that a child of ours led."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+@contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Hold a data directory for this process; a crash lets go of it.
+
+    Ends what a killed predecessor left running.
+
+    Raises:
+        AlreadyRunning: another process holds it; the message names it.
+    """
+    with (data_dir / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            pid = _recorded(data_dir).get("pid", "unknown")
+            raise AlreadyRunning(
+                f"axiom is already running in {data_dir} (pid {pid}); stop it with Ctrl-C there, "
+                f"or: kill {pid}"
+            ) from error
+        for pid, created in _recorded(data_dir).get("children", []):
+            if _created(pid) == created:  # else the number is somebody else's by now
+                end_group(pid)
+        yield
+
+
+def _recorded(data_dir: Path) -> dict[str, list[list[float]]]:
+    try:
+        found: dict[str, list[list[float]]] = json.loads((data_dir / "up.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _created(pid: float) -> float | None:
+    try:
+        return psutil.Process(int(pid)).create_time()
+    except psutil.Error:
+        return None

@@ -1,0 +1,305 @@
+"""`axiom up`: servers that have no URL, migrations, workers, beat and Flower, supervised."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import signal
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axiom.config import Settings
+from axiom.embedded import servers
+from axiom.embedded.supervisor import TICK_S, Program, Supervisor, only_one
+from axiom.errors import AxiomError, ConfigError
+from axiom.model import Run, RunState
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WORKERS = ("control", "io", "cpu", "claude")
+READY_TIMEOUT_S = 90.0
+WORKER_STOP_S = 16.0  # half of it warm; then a cold shutdown, which hands messages back
+
+
+class _Stopped(Exception):  # noqa: N818
+    """A signal asked for the end."""
+
+
+def up(
+    settings: Settings,
+    *,
+    once: bool,
+    emit_json: bool,
+    run_once: Callable[[], list[Run]],
+    summary: Callable[[], dict[str, Any]],
+) -> int:
+    """Start everything, and stay until a signal comes; with `once`, until each pipeline ran.
+
+    Returns the exit code.
+
+    Raises:
+        ConfigError: a setting is wrong, such as a data directory that cannot be written.
+        AlreadyRunning: another one holds the data directory.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=emit_json, highlight=False)
+    data_dir = _usable(settings.data_dir)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    with only_one(data_dir):
+        return _Up(settings, data_dir, console, once=once).run(run_once, summary, emit_json)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _Stopped
+
+
+def _usable(data_dir: Path) -> Path:
+    data_dir = data_dir.absolute()
+    try:
+        (data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        probe = data_dir / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError("AXIOM_DATA_DIR", f"{data_dir} cannot be written: {error}") from error
+    return data_dir
+
+
+class _Up:
+    def __init__(self, settings: Settings, data_dir: Path, console: Console, *, once: bool) -> None:
+        self._settings, self._data_dir, self._console = settings, data_dir, console
+        self._once = once
+        self._supervisor = Supervisor(data_dir, self._told)
+        self._began_s = time.monotonic()
+        self._servers: dict[str, servers.Server] = {}
+
+    def run(
+        self,
+        run_once: Callable[[], list[Run]],
+        summary: Callable[[], dict[str, Any]],
+        emit_json: bool,
+    ) -> int:
+        try:
+            self._start()
+            if self._once:
+                return self._report(run_once(), summary(), emit_json)
+            self._say_where()
+            while True:
+                self._supervisor.tick()
+                time.sleep(TICK_S)
+        except _Stopped:
+            return 0 if not self._once else 130
+        finally:
+            self._shut_down()
+
+    # --- starting ---
+
+    def _start(self) -> None:
+        self._console.print(f"[bold]Axiom[/] in {self._data_dir}")
+        names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
+        self._servers = servers.prepare(self._data_dir, names)
+        servers.publish(
+            self._data_dir, {f"{name}_url": server.url for name, server in self._servers.items()}
+        )
+        for server in self._servers.values():
+            self._supervisor.start(_server_program(server))
+        programs = self._programs()
+        if "redis" in self._servers:
+            self._await("redis", self._servers["redis"].ready)
+        # workers need no tables to start, so they start while the other servers do
+        for name in (*WORKERS, "flower"):
+            self._supervisor.start(programs[name])
+        for name in [name for name in self._servers if name != "redis"]:
+            self._await(name, self._servers[name].ready)
+        self._release(programs["release"])
+        self._supervisor.start(programs["beat"])
+        for name in (*WORKERS, "beat"):
+            self._await(name, self._ready_file(name).exists)
+        self._await("flower", lambda: _answers(f"{self._flower_url}/healthcheck"))
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        with self._console.status(f"{name} is starting"):
+            while not ready():
+                self._supervisor.tick()
+                if time.monotonic() > deadline:
+                    log = self._data_dir / "logs" / f"{name}.log"
+                    raise AxiomError(
+                        f"{name} is not ready after {READY_TIMEOUT_S:.0f} s; see {log}"
+                    )
+                time.sleep(0.05)
+        self._console.print(f"  [green]✓[/] {name:<9}[dim]{self._elapsed():5.1f} s[/]")
+
+    def _release(self, program: Program) -> None:
+        import subprocess
+
+        with self._console.status("migrating"):
+            done = subprocess.run(
+                program.argv, env=os.environ | dict(program.env), capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise AxiomError(f"release failed: {(done.stderr or done.stdout).strip()}")
+        self._console.print(f"  [green]✓[/] {'release':<9}[dim]{self._elapsed():5.1f} s[/]")
+
+    def _programs(self) -> dict[str, Program]:
+        scripts = sysconfig.get_path("scripts")
+        base = {
+            "AXIOM_DATA_DIR": str(self._data_dir),
+            "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self._once:
+            base["AXIOM_SCHEDULES"] = "off"
+        base |= self._flower_env()
+        os.environ.update(base)
+        found = {}
+        for name, command in read_procfile().items():
+            self._ready_file(name).unlink(missing_ok=True)
+            argv = shlex.split(command)
+            argv[0] = str(Path(scripts) / argv[0])
+            found[name] = Program(
+                name,
+                argv,
+                env={"AXIOM_READY_FILE": str(self._ready_file(name))},
+                then_signal=signal.SIGQUIT if name in WORKERS else None,
+                stop_timeout_s=WORKER_STOP_S if name in WORKERS else 6.0,
+            )
+        return found
+
+    def _flower_env(self) -> dict[str, str]:
+        kept = json.loads((self._data_dir / "secrets.json").read_text()) if self._servers else {}
+        password = kept.get("flower") or secrets.token_urlsafe(18)
+        port = self._settings.flower_port
+        if not servers.is_free(port):
+            taken, port = port, servers.free_port()
+            self._console.print(f"  [yellow]port {taken} is taken; Flower uses {port}[/]")
+        self._flower_url = f"http://127.0.0.1:{port}"
+        self._flower_auth = os.environ.get("FLOWER_BASIC_AUTH") or f"axiom:{password}"
+        return {
+            "FLOWER_PORT": str(port),
+            "FLOWER_ADDRESS": "127.0.0.1",
+            "FLOWER_BASIC_AUTH": self._flower_auth,
+            "FLOWER_COOKIE_SECRET": password,
+        }
+
+    def _ready_file(self, name: str) -> Path:
+        return self._data_dir / "logs" / f"{name}.ready"
+
+    # --- while it runs ---
+
+    def _told(self, name: str, what: str) -> None:
+        self._console.print(f"  [yellow]{time.strftime('%H:%M:%S')} {name} {what}[/]")
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began_s
+
+    def _say_where(self) -> None:
+        user, _, password = self._flower_auth.partition(":")
+        say = self._console.print
+        say(f"\nRunning. Market: [bold]{self._settings.market}[/], analyst: "
+            f"[bold]{self._settings.analyst}[/]. All four pipelines run at once, then by schedule.")  # fmt: skip
+        say(f"  Flower    {self._flower_url}   user {user}, password {password}")
+        say(f"  logs      {self._data_dir / 'logs'}")
+        say("  look      axiom status · axiom runs · axiom runs show ID   (in another terminal)")
+        say("  stop      Ctrl-C\n")
+
+    def _report(self, runs: Sequence[Run], counts: Mapping[str, Any], emit_json: bool) -> int:
+        good = all(run.state is RunState.SUCCEEDED for run in runs) and bool(runs)
+        seconds = round(self._elapsed(), 1)
+        self._table(runs, counts, seconds)
+        if emit_json:
+            told = {
+                "ok": good,
+                "seconds": seconds,
+                "runs": [
+                    {"id": r.id, "pipeline": r.pipeline, "state": r.state, "reason": r.reason,
+                     "seconds": r.duration_s}
+                    for r in runs
+                ],
+                **counts,
+            }  # fmt: skip
+            self._last_line = json.dumps(told)
+        return 0 if good else 1
+
+    _last_line: str | None = None
+
+    def _table(self, runs: Sequence[Run], counts: Mapping[str, Any], seconds: float) -> None:
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("pipeline", "run", "state", "seconds", "what happened"):
+            table.add_column(name, justify="right" if name == "seconds" else "left")
+        for run in runs:
+            colour = "green" if run.state is RunState.SUCCEEDED else "red"
+            table.add_row(
+                run.pipeline, run.id[:8], f"[{colour}]{run.state}[/]", f"{run.duration_s:.1f}",
+                run.reason or _happened(run.pipeline, counts),
+            )  # fmt: skip
+        self._console.print(table)
+        self._console.print(f"{len(runs)} runs, {seconds} s since the start")
+
+    # --- stopping ---
+
+    def _shut_down(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # it is stopping: once is enough
+            signal.signal(number, signal.SIG_IGN)
+        with self._console.status("stopping"):
+            self._supervisor.stop(("beat", "flower"))
+            self._supervisor.stop(WORKERS)
+            self._supervisor.stop()
+        self._console.print(f"Stopped; the data stays in {self._data_dir}")
+        if self._last_line:
+            sys.stdout.write(self._last_line + "\n")
+
+
+def _happened(pipeline: str, counts: Mapping[str, Any]) -> str:
+    return {
+        "ingestion": f"{counts['rows']} price rows",
+        "graph": f"{counts['nodes']} nodes, {counts['edges']} edges",
+        "events": f"{counts['events']} events",
+        "correlation": f"{counts['correlations']} correlations",
+    }[pipeline]
+
+
+def _server_program(server: servers.Server) -> Program:
+    return Program(
+        server.name,
+        server.argv,
+        env=server.env,
+        user=server.user,
+        cwd=Path("/"),
+        stop_signal=server.stop_signal,
+        stop_timeout_s=servers.STOP_TIMEOUT_S,
+    )
+
+
+def read_procfile() -> dict[str, str]:
+    """Read the Procfile: commands by process name."""
+    text = files("axiom.embedded").joinpath("Procfile").read_text()
+    return {
+        name: command.strip()
+        for name, colon, command in (line.partition(":") for line in text.splitlines())
+        if colon
+    }
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

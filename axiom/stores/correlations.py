@@ -1,0 +1,57 @@
+"""Correlations and what was said of their changes, in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extras import execute_values
+
+from axiom.model import Correlation
+from axiom.pipelines.correlation import Explanation
+from axiom.stores.postgres import Postgres, named_queries
+
+
+class CorrelationStore:
+    """The tables `correlations` and `explanations`."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._db = postgres
+        self._sql = named_queries("correlations")
+
+    def replace(
+        self,
+        market: str,
+        logical_at: datetime,
+        shown_until: datetime,
+        correlations: Sequence[Correlation],
+        explanations: Sequence[Explanation],
+        run_id: str,
+    ) -> int:
+        """Store the result of a logical time, in place of what was stored for it before."""
+        rows = [
+            (market, logical_at, c.window, c.method, c.a, c.b, c.n, c.r, c.low, c.high, c.p, c.q,
+             shown_until, run_id)
+            for c in correlations
+        ]  # fmt: skip
+        told = [
+            (market, logical_at, e.window, e.method, e.a, e.b, e.kind, e.text, e.analyst,
+             e.prompt_hash, run_id)
+            for e in explanations
+        ]  # fmt: skip
+        with self._db.transaction() as cursor:
+            cursor.execute(self._sql["clear"], {"market": market, "logical_at": logical_at})
+            for query, values in (("insert_correlations", rows), ("insert_explanations", told)):
+                if values:
+                    execute_values(cursor, self._sql[query], values, page_size=5000)
+        return len(rows)
+
+    def before(self, market: str, window: int, method: str, before: datetime) -> list[Correlation]:
+        """Return the last result of a window and method before a logical time."""
+        asked = {"market": market, "window": window, "method": method, "before": before}
+        return [Correlation(**row) for row in self._db.query(self._sql["before"], asked)]
+
+    def counts(self, market: str) -> dict[str, Any]:
+        """Return the number of `rows` and how many of them are `significant`."""
+        return self._db.query(self._sql["count"], {"market": market})[0]
