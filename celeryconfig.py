@@ -5,7 +5,7 @@ settings that differ from place to place.
 """
 
 from celery.schedules import crontab
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from axiom.config import settings
 

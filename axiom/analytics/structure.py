@@ -15,7 +15,8 @@ def compute_distance(r: ArrayLike) -> NDArray[Any]:
     filled = np.nan_to_num(np.asarray(r, dtype=float), nan=-1.0)
     distance: NDArray[Any] = np.sqrt(np.maximum(2 * (1 - filled), 0))
     np.fill_diagonal(distance, 0.0)
-    return (distance + distance.T) / 2
+    symmetric: NDArray[Any] = (distance + distance.T) / 2
+    return symmetric
 
 
 def compute_order(r: ArrayLike) -> list[int]:

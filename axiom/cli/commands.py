@@ -173,7 +173,8 @@ def next_at(pipeline: str, now: datetime) -> datetime | None:
     entry = celeryconfig.beat_schedule.get(pipeline)
     if entry is None:
         return None
-    left: timedelta = entry["schedule"].remaining_estimate(now)
+    schedule: Any = entry["schedule"]
+    left: timedelta = schedule.remaining_estimate(now)
     return (now + left).replace(microsecond=0)
 
 

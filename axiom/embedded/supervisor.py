@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -194,9 +195,9 @@ def only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _recorded(data_dir: Path) -> dict[str, list[list[float]]]:
+def _recorded(data_dir: Path) -> dict[str, Any]:
     try:
-        found: dict[str, list[list[float]]] = json.loads((data_dir / "up.json").read_text())
+        found: dict[str, Any] = json.loads((data_dir / "up.json").read_text())
     except (OSError, ValueError):
         return {}
     return found

@@ -31,7 +31,7 @@ READY_TIMEOUT_S = 90.0
 WORKER_STOP_S = 16.0  # half of it warm; then a cold shutdown, which hands messages back
 
 
-class _Stopped(Exception):  # noqa: N818
+class _Stopped(Exception):
     """A signal asked for the end."""
 
 

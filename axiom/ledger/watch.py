@@ -44,4 +44,4 @@ def resume_stalled(
 
 
 def _moves(run: dict[str, Any], stall_after_s: float) -> bool:
-    return run["held"] or run["idle_s"] < stall_after_s
+    return bool(run["held"]) or float(run["idle_s"]) < stall_after_s

@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Protocol
 
 from axiom.errors import ProviderDataError
@@ -228,7 +229,7 @@ def flag_jumps(
 
 
 def _jumps(price: float, before: Sequence[float], deviations: float) -> bool:
-    moves = [math.log(b / a) for a, b in zip(before, before[1:], strict=False)]
+    moves = [math.log(b / a) for a, b in pairwise(before)]
     if len(moves) < MIN_RECENT:
         return False
     middle = statistics.median(moves)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from importlib.resources import files
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from axiom.errors import ProviderDataError, ReplayEnded
@@ -152,7 +153,7 @@ class Replay:
         if day < 62:
             return None
         closes = self._closes[ticker][day - 61 : day + 1]
-        returns = [math.log(b / a) for a, b in zip(closes, closes[1:], strict=False)]
+        returns = [math.log(b / a) for a, b in pairwise(closes)]
         deviation = 1.4826 * statistics.median(map(abs, returns[:-1]))
         unusual = abs(returns[-1]) > MOVE_DEVIATIONS * deviation
         return 100 * (math.exp(returns[-1]) - 1) if unusual else None

@@ -60,7 +60,7 @@ class QuoteCache:
                 for quote in quotes[start : start + BATCH]:
                     kept = json.dumps(to_json(quote) | {"cached_at": cached_at})
                     values += [quote.ticker, quote.observed_at.timestamp(), kept]
-                stored += int(self._put(keys=keys, args=values))  # type: ignore[arg-type]
+                stored += int(self._put(keys=keys, args=values))
         except redis.RedisError as error:
             raise StoreUnavailable(f"Redis: {error}") from error
         return stored

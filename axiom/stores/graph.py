@@ -52,7 +52,7 @@ class GraphStore:
     @cached_property
     def _driver(self) -> Driver:
         with self._lock:
-            return _neo4j().GraphDatabase.driver(
+            driver: Driver = _neo4j().GraphDatabase.driver(
                 self._address,
                 auth=self._auth if self._auth[0] else None,
                 connection_timeout=5,
@@ -60,6 +60,7 @@ class GraphStore:
                 max_transaction_retry_time=5,
                 notifications_min_severity="OFF",
             )
+        return driver
 
     def query(self, cypher: str, **params: Any) -> Rows:
         """Run one statement in a transaction of its own, tried again where the server says so.
@@ -170,7 +171,8 @@ class GraphStore:
         created = 0
         for start in range(0, len(rows), BATCH):
             found = self.query(
-                f"UNWIND $rows AS row MATCH (a:{head} {{key: row.head}}), (b:{tail} {{key: row.tail}}) "
+                f"UNWIND $rows AS row MATCH (a:{head} {{key: row.head}}) "
+                f"MATCH (b:{tail} {{key: row.tail}}) "
                 f"MERGE (a)-[e:{edge_type} {{id: row.id}}]->(b) "
                 "ON CREATE SET e.recorded_at = $now, e.run_id = $run_id "
                 "SET e.valid_to = row.props.valid_to, e += row.props "

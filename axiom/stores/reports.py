@@ -82,7 +82,9 @@ def _map(pairs: Sequence[Correlation], window: int, method: str) -> dict[str, An
 
 
 def _cell(c: Correlation | None, other: str) -> dict[str, Any] | None:
-    return c and {"r": c.r, "q": c.q, "n": c.n, "other": other, "colour": _colour(c.r)}
+    if c is None:
+        return None
+    return {"r": c.r, "q": c.q, "n": c.n, "other": other, "colour": _colour(c.r)}
 
 
 def _colour(r: float) -> str:

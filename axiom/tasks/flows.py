@@ -18,7 +18,9 @@ def flow_of(pipeline: str) -> Flow:
     """
     from axiom.pipelines import correlation, events, graph, ingestion
 
-    flows = {each.FLOW.pipeline: each.FLOW for each in (ingestion, graph, events, correlation)}
+    flows: dict[str, Flow] = {
+        each.FLOW.pipeline: each.FLOW for each in (ingestion, graph, events, correlation)
+    }
     if pipeline not in flows:
         raise UnknownPipeline(f"{pipeline!r} is not a pipeline; they are {', '.join(PIPELINES)}")
     return flows[pipeline]

@@ -31,7 +31,10 @@ class Script:
             raise faults.pop(0)
 
 
-def step(name: str, value: Callable[[Context["Script"]], Any]) -> Callable[[Context["Script"]], Any]:
+Step = Callable[[Context[Script]], Any]
+
+
+def step(name: str, value: Step) -> Step:
     def run(ctx: Context[Script]) -> Any:
         ctx.services.play(name, ctx)
         return value(ctx)
