@@ -10,7 +10,7 @@ from celery.signals import beat_init, setup_logging, worker_ready
 
 from axiom.config import settings
 from axiom.errors import ConfigError
-from axiom.tasks import broker_patch
+from axiom.resilience import broker_patch
 from axiom.telemetry import logs
 
 try:

@@ -209,8 +209,9 @@ class _Up:
     def _say_where(self) -> None:
         user, _, password = self._flower_auth.partition(":")
         say = self._console.print
-        say(f"\nRunning. Market: [bold]{self._settings.market}[/], analyst: "
-            f"[bold]{self._settings.analyst}[/]. All four pipelines run at once, then by schedule.")  # fmt: skip
+        market, analyst = self._settings.market, self._settings.analyst
+        say(f"\nRunning. Market: [bold]{market}[/], analyst: [bold]{analyst}[/].")
+        say("All four pipelines run at once, then by their schedules.")
         say(f"  Flower    {self._flower_url}   user {user}, password {password}")
         say(f"  logs      {self._data_dir / 'logs'}")
         say("  look      axiom status · axiom runs · axiom runs show ID   (in another terminal)")

