@@ -1,0 +1,99 @@
+"""`axiom up`, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import BIN, wait_for
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def up(data_dir: Path, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / "axiom"), "up", *args],
+        env=os.environ | {"AXIOM_DATA_DIR": str(data_dir), "AXIOM_SCHEDULES": "off"},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def belonging(data_dir: Path) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        environ = process.info["environ"] or {}
+        words = " ".join(process.info["cmdline"] or ())
+        if str(data_dir) in words or environ.get("AXIOM_DATA_DIR") == str(data_dir):
+            found.append(words)
+    return found
+
+
+def test_once_runs_each_pipeline_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = up(tmp_path, "--once", "--json")
+    output, _ = process.communicate(timeout=200)
+    told = json.loads(output.splitlines()[-1])
+    assert process.returncode == 0, output
+    assert told["ok"]
+    assert {run["pipeline"]: run["state"] for run in told["runs"]} == {
+        "ingestion": "succeeded", "graph": "succeeded",
+        "events": "succeeded", "correlation": "succeeded",
+    }  # fmt: skip
+    assert all(told[count] > 0 for count in ("rows", "nodes", "edges", "events", "correlations"))
+    assert belonging(tmp_path) == []
+
+
+def test_a_second_one_is_refused_what_dies_is_restarted_and_the_end_is_clean(
+    tmp_path: Path,
+) -> None:
+    process = up(tmp_path)
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            if line.startswith("Running"):
+                break
+        second = up(tmp_path)
+        told, _ = second.communicate(timeout=60)
+        assert second.returncode == 1
+        assert f"already running in {tmp_path}" in told
+
+        def claude() -> list[psutil.Process]:
+            kids = psutil.Process(process.pid).children()
+            running = [kid for kid in kids if kid.status() != psutil.STATUS_ZOMBIE]
+            return [kid for kid in running if "claude" in kid.cmdline()]
+
+        [victim] = claude()
+        victim.kill()
+        wait_for(lambda: claude() and claude()[0].pid != victim.pid, 3, "the restart")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert belonging(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AXIOM_REDIS_URL", "http://x", "AXIOM_REDIS_URL: must start with redis://"),
+        ("AXIOM_MARKET", "nyse", "AXIOM_MARKET: Input should be 'replay' or 'yfinance'"),
+        ("AXIOM_ANALYST", "claude", "AXIOM_ANALYST: is claude, but ANTHROPIC_API_KEY is not set"),
+        ("AXIOM_DATA_DIR", "/proc/axiom", "AXIOM_DATA_DIR: /proc/axiom cannot be written"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    done = subprocess.run(
+        [str(BIN / "axiom"), "up", "--once"],
+        env=os.environ | {"AXIOM_DATA_DIR": str(tmp_path), name: value},
+        text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"axiom: {said}")
+    assert len(done.stderr.splitlines()) == 1
