@@ -43,7 +43,11 @@ def register(flow: Flow) -> Task:
 
 def _register_step(flow: Flow, name: str, limits: Mapping[str, float]) -> None:
     @shared_task(
-        name=f"axiom.tasks.{flow.pipeline}.{name}", bind=True, ignore_result=True, **limits
+        name=f"axiom.tasks.{flow.pipeline}.{name}",
+        bind=True,
+        ignore_result=True,
+        max_retries=None,
+        **limits,
     )
     def step(self: Task, run_id: str, item: str = "") -> None:
         call = Call(name, item)
@@ -51,9 +55,7 @@ def _register_step(flow: Flow, name: str, limits: Mapping[str, float]) -> None:
             outcome = _recorded(self, flow, run_id, call)
             if outcome.kind == "retry":
                 # the ledger counts the attempts
-                raise self.retry(
-                    countdown=outcome.delay_s, max_retries=None, exc=StepFailed(outcome.error)
-                )
+                raise self.retry(countdown=outcome.delay_s, exc=StepFailed(outcome.error))
             if outcome.kind == "failed":
                 log.error("step_failed", error=outcome.error)
                 if not flow.tolerates(name):
@@ -77,7 +79,8 @@ def _recorded(task: Task, flow: Flow, run_id: str, call: Call) -> Outcome:
 def _register_run(flow: Flow) -> Task:
     pipeline = flow.pipeline
 
-    @shared_task(name=f"axiom.tasks.{pipeline}.run", bind=True)
+    # `max_retries` must be said here: None given to `retry` means the default of 3
+    @shared_task(name=f"axiom.tasks.{pipeline}.run", bind=True, max_retries=None)
     def run(
         self: Task,
         at: str | None = None,
@@ -139,7 +142,7 @@ def _run(
         return {"run": None, "state": "paused", "reason": pause["pause_reason"]}
     needed = FIRST_NEEDS.get(flow.pipeline) if scheduled else None
     if needed and needed not in engine.ledger.last_good():
-        raise task.retry(countdown=FIRST_NEEDS_WAIT_S, max_retries=None)
+        raise task.retry(countdown=FIRST_NEEDS_WAIT_S)
     if reason := _closed(flow.pipeline, logical_at, scheduled):
         skipped = engine.ledger.skip(
             task.request.id, flow.pipeline, logical_at, trigger=trigger, reason=reason

@@ -11,8 +11,8 @@ from axiom.model import PIPELINES, Json, Run, RunState
 
 ACTIVE = (RunState.QUEUED, RunState.RUNNING)
 POLL_S = 0.1
-# prices first: correlations read them; graph and events may go side by side
-SENSIBLE_ORDER: Sequence[Sequence[str]] = (("ingestion",), ("graph", "events"), ("correlation",))
+# prices first: correlations read them; the others may go side by side
+SENSIBLE_ORDER: Sequence[Sequence[str]] = (("ingestion",), ("graph", "events", "correlation"))
 
 
 def trigger(
