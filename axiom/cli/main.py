@@ -14,6 +14,7 @@ cli = typer.Typer(
     name="axiom",
     help="Market intelligence on a Celery task queue.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # drawing the help with rich takes longer than all else
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -119,12 +119,14 @@ class _Up:
         if "redis" in self._servers:
             self._await("redis", self._servers["redis"].ready)
         # workers need no tables to start, so they start while the other servers do
-        for name in (*WORKERS, "flower"):
+        early = (*WORKERS, "flower", "beat") if self._once else (*WORKERS, "flower")
+        for name in early:
             self._supervisor.start(programs[name])
         for name in [name for name in self._servers if name != "redis"]:
             self._await(name, self._servers[name].ready)
         self._release(programs["release"])
-        self._supervisor.start(programs["beat"])
+        if not self._once:  # what it fires needs the tables
+            self._supervisor.start(programs["beat"])
         for name in (*WORKERS, "beat"):
             self._await(name, self._ready_file(name).exists)
         self._await("flower", lambda: _answers(f"{self._flower_url}/healthcheck"))
