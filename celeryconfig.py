@@ -17,12 +17,14 @@ task_queues = [
     Queue(name, Exchange(name), routing_key=name)  # a shared exchange would deliver to all four
     for name in ("control", "io", "cpu", "claude")
 ]
+# the local analyst computes here; Claude is waited for
+_analyst = "cpu" if settings().analyst == "local" else "claude"
 task_routes = {
     "axiom.tasks.*.run": "control",  # entry points never wait behind work
     "axiom.tasks.watch.*": "control",
-    "axiom.tasks.graph.analyse_company": "claude",
-    "axiom.tasks.events.classify": "claude",
-    "axiom.tasks.correlation.explain": "claude",
+    "axiom.tasks.graph.analyse_company": _analyst,
+    "axiom.tasks.events.classify": _analyst,
+    "axiom.tasks.correlation.explain": _analyst,
     "axiom.tasks.events.drop_known": "cpu",
     "axiom.tasks.events.embed_events": "cpu",
     "axiom.tasks.correlation.correlate": "cpu",

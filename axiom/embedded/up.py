@@ -210,7 +210,10 @@ class _Up:
 
     def _say_where(self) -> None:
         user, _, password = self._flower_auth.partition(":")
-        say = self._console.print
+
+        def say(text: str) -> None:
+            self._console.print(text, soft_wrap=True)
+
         market, analyst = self._settings.market, self._settings.analyst
         say(f"\nRunning. Market: [bold]{market}[/], analyst: [bold]{analyst}[/].")
         say("All four pipelines run at once, then by their schedules.")

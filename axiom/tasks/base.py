@@ -24,8 +24,6 @@ from axiom.tasks.services import celery_engine, services
 log = structlog.get_logger(__name__)
 STORE_RETRY_S = 3.0  # while the ledger is away, messages wait and nothing is lost
 STORE_RETRIES = 1200
-FIRST_NEEDS = {"correlation": "ingestion"}  # a first run has nothing to read before this one
-FIRST_NEEDS_WAIT_S = 2.0
 
 
 class StepFailed(AxiomError):
@@ -137,12 +135,9 @@ def _run(
     overlap: bool,
 ) -> dict[str, Json]:
     engine = celery_engine(task.request.hostname)
-    scheduled = trigger == "schedule"
+    scheduled = trigger != "manual"
     if scheduled and (pause := engine.ledger.paused(flow.pipeline)):
         return {"run": None, "state": "paused", "reason": pause["pause_reason"]}
-    needed = FIRST_NEEDS.get(flow.pipeline) if scheduled else None
-    if needed and needed not in engine.ledger.last_good():
-        raise task.retry(countdown=FIRST_NEEDS_WAIT_S)
     if reason := _closed(flow.pipeline, logical_at, scheduled):
         skipped = engine.ledger.skip(
             task.request.id, flow.pipeline, logical_at, trigger=trigger, reason=reason

@@ -9,11 +9,13 @@ from axiom.config import settings
 from axiom.engines.celery import queue_of
 from axiom.errors import StoreUnavailable
 from axiom.ledger import watch
+from axiom.model import PIPELINES
 from axiom.tasks.base import publish
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
 
 log = structlog.get_logger(__name__)
+FIRST_EXPIRES_S = 5  # by then the watch has looked again
 
 
 @shared_task(name="axiom.tasks.watch.resume_stalled", bind=True, ignore_result=True)
@@ -32,9 +34,28 @@ def resume_stalled(self: Task) -> None:
     except StoreUnavailable as error:
         log.warning("ledger_unavailable", error=str(error))
         return
+    start_first(app)
     for what, run_ids in done.items():
         for run_id in run_ids:
             log.warning("run_stalled", run=run_id, done=what)
+
+
+def start_first(app: Celery) -> None:
+    """Fire what has never run, at once: at a first start nobody waits for the hour.
+
+    Prices come first, since the others read them. Firing again before the run
+    is claimed does no harm: it stands for the same slot.
+    """
+    if settings().schedules == "off":
+        return
+    ledger = services().ledger
+    done, good, paused = ledger.last_runs(), ledger.last_good(), ledger.pauses()
+    for pipeline in PIPELINES:
+        ready = pipeline == "ingestion" or "ingestion" in good
+        if ready and pipeline not in done and pipeline not in paused:
+            app.send_task(
+                f"axiom.tasks.{pipeline}.run", kwargs={"trigger": "first"}, expires=FIRST_EXPIRES_S
+            )
 
 
 def _waiting(app: Celery, pipeline: str, steps: list[str]) -> bool:
