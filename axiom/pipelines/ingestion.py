@@ -21,6 +21,7 @@ from axiom.model import Instrument, Json, Quote, Rejected, to_json, utcnow
 SKEW = timedelta(seconds=30)  # clocks of providers differ from ours
 RECENT = 20  # moves that a jump is measured against
 MIN_RECENT = 5
+LEAST_DEVIATION = 5e-4  # prices that hardly move have no deviation to speak of
 
 
 class Market(Protocol):
@@ -234,7 +235,8 @@ def _jumps(price: float, before: Sequence[float], deviations: float) -> bool:
         return False
     middle = statistics.median(moves)
     deviation = 1.4826 * statistics.median(abs(move - middle) for move in moves)
-    return deviation > 0 and abs(math.log(price / before[-1]) - middle) > deviations * deviation
+    deviation = max(deviation, LEAST_DEVIATION)
+    return abs(math.log(price / before[-1]) - middle) > deviations * deviation
 
 
 def _quotes(ctx: Context[Any]) -> list[Quote]:

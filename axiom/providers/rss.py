@@ -75,7 +75,7 @@ def parse_feed(body: bytes, url: str) -> list[Headline]:
     import feedparser
 
     feed = feedparser.parse(body)
-    if not feed.version:
+    if not feed.get("version"):
         raise ProviderDataError(f"the feed {url} answers what is not a feed")
     if not feed.entries:
         raise ProviderDataError(f"the feed {url} is empty")

@@ -1,0 +1,120 @@
+"""The pure parts of the pipelines."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+import pytest
+
+from axiom.analysts.local_company import analyse_company
+from axiom.analysts.local_events import event_type
+from axiom.model import Classification, EdgeType, EventType, Headline, Quote, Sentiment
+from axiom.pipelines.events import EntityFinder, tell_apart, valid_classifications
+from axiom.pipelines.graph import Finding, company_keys, normal, validate_findings
+from axiom.pipelines.ingestion import flag_jumps, validate_quotes
+from axiom.providers.replay import Replay
+from axiom.providers.universe import load_universe
+
+NOW = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+COMPANIES = load_universe().companies
+
+
+def quote(ticker: str = "AAPL", price: float = 1.0, at: datetime = NOW) -> Quote:
+    return Quote(ticker, price, at, "replay")
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (quote(price=float("nan")), "price is not a finite number"),
+        (quote(price=0.0), "price is not positive"),
+        (quote(at=NOW + timedelta(minutes=5)), "observed in the future"),
+        (quote(ticker="NOPE"), "unknown ticker"),
+    ],
+)
+def test_a_bad_quote_is_set_aside_with_its_reason(bad: Quote, reason: str) -> None:
+    good, rejected = validate_quotes([quote(), quote(), bad], {"AAPL"}, NOW)
+    assert good == [quote()]
+    assert [each.reason for each in rejected] == [reason]
+
+
+def test_a_jump_is_kept_and_flagged() -> None:
+    calm = [100 + n % 3 / 10 for n in range(20)]
+    [flagged] = flag_jumps([quote(price=130.0)], {"AAPL": calm}, 8)
+    [quiet] = flag_jumps([quote(price=100.1)], {"AAPL": calm}, 8)
+    assert (flagged.flag, quiet.flag) == ("jump", None)
+
+
+def test_a_finding_whose_span_is_not_in_the_text_is_rejected() -> None:
+    found = [Finding(EdgeType.MAKES, "Mac", "Mac", 0.9), Finding(EdgeType.MAKES, "x", "Cheese", 1)]
+    good, rejected = validate_findings(found, "Products: Mac")
+    assert [each.other for each in good] == ["Mac"]
+    assert rejected == 1
+
+
+def test_one_company_under_all_its_names_has_one_key() -> None:
+    keys = company_keys(COMPANIES)
+    assert {keys[normal(name)] for name in ("Alphabet Inc.", "Google", "GOOG", "GOOGL")} == {"GOOG"}
+
+
+def test_every_local_finding_quotes_its_profile() -> None:
+    replay = Replay(lambda at: at)
+    for company in COMPANIES:
+        profile = replay.fetch_profile(company.ticker)
+        found = analyse_company(profile)
+        assert validate_findings(found, profile.text) == (found, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "tickers"),
+    [
+        ("Apple sues Google over patents", ["AAPL", "GOOG"]),
+        ("An apple a day beats a visa queue", []),
+        ("GEICO adds $GE and (NYSE: XOM) to its list", ["GE", "XOM"]),
+        ("Coca-Cola and Johnson & Johnson report", ["JNJ", "KO"]),
+        ("Germany's Merck KGaA is another company than Pfizer", ["MRK", "PFE"]),
+    ],
+)
+def test_companies_are_found_in_a_headline(text: str, tickers: list[str]) -> None:
+    assert EntityFinder(COMPANIES).find(Headline(text, NOW, "wire-a")) == tickers
+
+
+def test_a_story_told_again_is_linked_to_its_first_telling() -> None:
+    first, again = Headline("Apple buys Beats", NOW, "a"), Headline("apple  buys beats", NOW, "b")
+    other = Headline("Oil falls", NOW, "a")
+    told = tell_apart(
+        [first, again, other], [], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [None] * 3,
+        lambda a, b: 0.0, "replay",
+    )  # fmt: skip
+    assert [(t.event_id == first.id, t.found_by) for t, _ in told] == [
+        (True, "first"), (True, "exact"), (False, "first"),
+    ]  # fmt: skip
+
+
+def test_a_story_is_no_repeat_of_itself_after_a_run_that_died() -> None:
+    headline = Headline("Apple buys Beats", NOW, "a")
+    [(told, _)] = tell_apart(
+        [headline], [], [[1.0]], [(headline.id, 1.0)], lambda a, b: 0.0, "replay"
+    )
+    assert told.found_by == "first"
+
+
+def test_an_answer_outside_the_lists_is_dropped() -> None:
+    headline = Headline("x", NOW, "a")
+    sure = Sentiment(0.2, 0.3, 0.5)
+    good = Classification(headline.id, EventType.OTHER, {"AAPL": sure}, 1, 1, "local", "p")
+    bad = [
+        Classification("unasked", EventType.OTHER, {}, 1, 1, "local", "p"),
+        Classification(headline.id, "hack", {}, 1, 1, "local", "p"),  # type: ignore[arg-type]
+        Classification(headline.id, EventType.OTHER, {"MSFT": sure}, 1, 1, "local", "p"),
+        Classification(headline.id, EventType.OTHER, {"AAPL": Sentiment(1, 1, 1)}, 1, 1, "l", "p"),
+        Classification(headline.id, EventType.OTHER, {}, 2, 1, "local", "p"),
+    ]
+    assert valid_classifications([good, *bad], [(headline, ["AAPL"])]) == [good]
+
+
+def test_the_rules_find_the_type_of_most_facts() -> None:
+    lines = files("axiom.data").joinpath("facts.jsonl").read_text().splitlines()
+    facts = [json.loads(line) for line in lines]
+    right = sum(event_type(fact["headline"])[0] == fact["type"] for fact in facts)
+    assert right / len(facts) > 0.58
