@@ -21,8 +21,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-from axiom.model import utcnow
-
 STEPS, ROUNDS = 40, 15
 
 
@@ -64,6 +62,8 @@ def bare_s(app: Any) -> float:
 
 
 def ledger_s(app: Any, ledger: Any) -> float:
+    from axiom.model import utcnow
+
     began_at = utcnow()
     run_id = app.tasks["axiom.tasks.chain.run"].delay().id
     while True:  # seldom, so that the question does not slow what it asks about
