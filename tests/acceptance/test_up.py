@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,6 +33,13 @@ def belonging(data_dir: Path) -> list[str]:
         if str(data_dir) in words or environ.get("AXIOM_DATA_DIR") == str(data_dir):
             found.append(words)
     return found
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; none once it is a zombie or gone."""
+    with suppress(psutil.NoSuchProcess):  # ZombieProcess is one
+        return process.cmdline()
+    return []
 
 
 def test_once_runs_each_pipeline_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -64,8 +72,7 @@ def test_a_second_one_is_refused_what_dies_is_restarted_and_the_end_is_clean(
 
         def claude() -> list[psutil.Process]:
             kids = psutil.Process(process.pid).children()
-            running = [kid for kid in kids if kid.status() != psutil.STATUS_ZOMBIE]
-            return [kid for kid in running if "claude" in kid.cmdline()]
+            return [kid for kid in kids if "claude" in words_of(kid)]
 
         [victim] = claude()
         victim.kill()
