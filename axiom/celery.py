@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_ready
+from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_ready
 
 from axiom.config import settings
 from axiom.errors import ConfigError
-from axiom.resilience import broker_patch
-from axiom.telemetry import logs
+from axiom.importing import without
+
+with without("rich"):  # structlog would use it for tracebacks; 3 MB in each process
+    from axiom.resilience import broker_patch
+    from axiom.telemetry import logs
 
 try:
     settings()
@@ -28,6 +32,13 @@ broker_patch.apply()
 def _tell_ready(**_: Any) -> None:
     if path := settings().ready_file:
         path.touch()
+
+
+@celeryd_after_setup.connect(weak=False)
+def _share_memory(**_: Any) -> None:
+    # the collector writes to each object that it looks at, and so unshares its page
+    gc.collect()
+    gc.freeze()
 
 
 @setup_logging.connect(weak=False)

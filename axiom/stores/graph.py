@@ -8,7 +8,6 @@ hash of what they claim, so that writing twice changes nothing.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from axiom.errors import StoreUnavailable
+from axiom.importing import without
 from axiom.model import (
     ALLOWED_ENDS,
     Correlation,
@@ -254,15 +254,9 @@ class RolledBackGraph(GraphStore):
 
 
 def _neo4j() -> Any:
-    # The driver imports numpy, pandas and pyarrow where it finds them: 80 MB and two
-    # seconds in every worker child, for conversions that are not used here.
-    hidden = [name for name in ("numpy", "pandas", "pyarrow") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
+    # The driver imports these for conversions that are not used here: 80 MB and two seconds
+    with without("numpy", "pandas", "pyarrow"):
         import neo4j
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
     return neo4j
 
 
