@@ -108,7 +108,7 @@ class Api:
         return response
 
     def _headers(self, row: Row) -> dict[str, str]:
-        said = {"request-id": row.request_id}
+        said = {"request-id": row.request_id, "server": "fake_claude"}
         if row.model and row.endpoint == "messages":
             said |= self._imitation.limits(row.model).headers(self._imitation.clock.now())
         return said
@@ -122,8 +122,8 @@ class Api:
 
     def _check_headers(self, request: web.Request) -> None:
         config, headers = self._imitation.config, request.headers
-        key = headers.get("x-api-key") or headers.get("authorization", "")
-        key = key.removeprefix("Bearer ").strip()
+        bearer = headers.get("authorization", "")
+        key = headers.get("x-api-key", bearer.removeprefix("Bearer ")).strip()
         if not key:
             raise ApiError("authentication_error", "x-api-key header is required")
         if config.keys and key not in config.keys:

@@ -154,7 +154,7 @@ class Imitation:
         return self.behaviour.thinking_tokens if kind in ("adaptive", "enabled") else 0
 
 
-_REFUSAL = {
+_REFUSAL: dict[str, Any] = {
     "content": [],
     "stop_reason": "refusal",
     "stop_sequence": None,
