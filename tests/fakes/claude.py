@@ -85,9 +85,7 @@ def start(*, port: int = 0, books: Path | None = None, **config: Any) -> FakeCla
         argv = [sys.executable, "-m", "axiom.embedded.fake_claude", "--until-stdin-closes"]
         argv += ["--port", str(port), "--config", file.name]
         argv += ["--books", str(books)] if books else []
-        process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return FakeClaude(process, _facts(process))
 
 

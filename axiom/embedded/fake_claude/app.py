@@ -13,7 +13,7 @@ from aiohttp import web
 
 from axiom.embedded.fake_claude.batches import Batches
 from axiom.embedded.fake_claude.books import Row
-from axiom.embedded.fake_claude.errors import ApiError, invalid
+from axiom.embedded.fake_claude.errors import ApiError, as_api_error, invalid
 from axiom.embedded.fake_claude.faults import Turn, refusal_of
 from axiom.embedded.fake_claude.imitation import Imitation
 from axiom.embedded.fake_claude.settings import Endpoint
@@ -79,11 +79,12 @@ class Api:
             self._check_up()
             self._check_headers(request)
             reply = await work(request, row)
-        except ApiError as error:
-            row.error = error.kind
-            reply = _json(error.body(row.request_id), error.status, error.headers)
         except ConnectionBroken:
             return _broken(request)
+        except Exception as error:
+            refusal = as_api_error(error)
+            row.error = refusal.kind
+            reply = _json(refusal.body(row.request_id), refusal.status, refusal.headers)
         return await self._send(request, row, reply)
 
     async def _send(self, request: web.Request, row: Row, reply: Reply) -> web.StreamResponse:
@@ -103,8 +104,7 @@ class Api:
         except ConnectionError:
             return response
         if not _gone(request):
-            for delivered in (row, *reply.delivers):
-                self._imitation.books.arrived(delivered)
+            self._imitation.books.arrived(row, *reply.delivers)
         return response
 
     def _headers(self, row: Row) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from axiom.embedded.fake_claude.books import Row
 from axiom.embedded.fake_claude.clock import rfc3339
-from axiom.embedded.fake_claude.errors import ApiError, invalid
+from axiom.embedded.fake_claude.errors import ApiError, as_api_error, invalid
 from axiom.embedded.fake_claude.faults import refusal_of
 from axiom.embedded.fake_claude.imitation import Imitation
 from axiom.embedded.fake_claude.validate import check_batch, check_message
@@ -167,9 +167,10 @@ class Batches:
         try:
             item.result = {"type": "succeeded", "message": self._answered(item.params, row)}
             row.status = 200
-        except ApiError as error:
-            item.result = {"type": "errored", "error": error.body(request_id)}
-            row.status, row.error = error.status, error.kind
+        except Exception as error:
+            refusal = as_api_error(error)
+            item.result = {"type": "errored", "error": refusal.body(request_id)}
+            row.status, row.error = refusal.status, refusal.kind
         imitation.books.close_row(row)
 
     def _answered(self, params: dict[str, Any], row: Row) -> dict[str, Any]:

@@ -66,11 +66,14 @@ class Books:
         row.prompt_hash = question_hash(request)
         row.repeat = row.prompt_hash in self._answered
 
-    def arrived(self, row: Row) -> None:
-        """Note that an answer arrived; a refusal is one."""
-        row.delivered = True
-        if row.prompt_hash and row.answered:
-            self._answered.add(row.prompt_hash)
+    def arrived(self, row: Row, *carried: Row) -> None:
+        """Note that an answer arrived, and the results of a batch that it carried."""
+        for each in (row, *carried):
+            each.delivered = True
+            if each.prompt_hash and each.answered:
+                self._answered.add(each.prompt_hash)
+        for each in carried:
+            self.close_row(each)
 
     def close_row(self, row: Row) -> None:
         """Write a row to the file."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+log = logging.getLogger(__name__)
 STATUS = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -42,3 +44,11 @@ class ApiError(Exception):
 def invalid(message: str) -> ApiError:
     """A request that is wrong."""
     return ApiError("invalid_request_error", message)
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """Any error as the API would say it; one that nobody meant is logged."""
+    if isinstance(error, ApiError):
+        return error
+    log.error("fake_claude failed", exc_info=error)
+    return ApiError("api_error", f"fake_claude failed: {error!r}")

@@ -119,10 +119,11 @@ def _parsed(model: type[_Model], body: Any) -> _Model:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        # without the names of a union's members: the API does not say them
-        place = ".".join(str(p) for p in first["loc"] if "[" not in str(p) and p != "str")
-        raise invalid(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        # of a union's members, the one that went deepest is the one that was meant
+        found = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))
+        # and the API does not say the members' names
+        place = ".".join(str(p) for p in found["loc"] if "[" not in str(p) and p != "str")
+        raise invalid(f"{place}: {found['msg']}" if place else found["msg"]) from None
 
 
 def _check_prompt(request: _CountTokens, models: frozenset[str], *, strict_schema: bool) -> None:
