@@ -134,9 +134,7 @@ class Api:
         if version not in config.versions:
             raise invalid(f"anthropic-version: {version!r} is not a valid version")
 
-    async def _prepared(
-        self, request: web.Request, row: Row, endpoint: Endpoint, model: str | None = None
-    ) -> Turn:
+    async def _prepared(self, row: Row, endpoint: Endpoint, model: str | None = None) -> Turn:
         turn = self._imitation.faults.turn(endpoint, model)
         row.fault = turn.fault
         if turn.fault == "closed":
@@ -153,7 +151,7 @@ class Api:
         check_message(body, imitation.models, strict_schema=imitation.behaviour.strict_schema)
         row.model = body["model"]
         imitation.books.asks(row, body)
-        turn = await self._prepared(request, row, "messages", row.model)
+        turn = await self._prepared(row, "messages", row.model)
         plan = imitation.plan(body)
         imitation.limits(body["model"]).admit(plan.limited, imitation.clock.now())
         if turn.delay_s:
@@ -165,32 +163,32 @@ class Api:
         body = await _body(request, MESSAGE_BYTES)
         check_count(body, imitation.models, strict_schema=imitation.behaviour.strict_schema)
         row.model = body["model"]
-        await self._prepared(request, row, "count_tokens", row.model)
+        await self._prepared(row, "count_tokens", row.model)
         return _json({"input_tokens": imitation.count(body)})
 
     async def _create_batch(self, request: web.Request, row: Row) -> Reply:
         body = await _body(request, BATCH_BYTES)
-        await self._prepared(request, row, "batches")
+        await self._prepared(row, "batches")
         return _json(self._batches.create(body).as_api(_base_url(request)))
 
     async def _list_batches(self, request: web.Request, row: Row) -> Reply:
-        await self._prepared(request, row, "batches")
+        await self._prepared(row, "batches")
         return _json(self._batches.page(request.query, _base_url(request)))
 
     async def _get_batch(self, request: web.Request, row: Row) -> Reply:
-        await self._prepared(request, row, "batches")
+        await self._prepared(row, "batches")
         return _json(self._batches.get(request.match_info["id"]).as_api(_base_url(request)))
 
     async def _delete_batch(self, request: web.Request, row: Row) -> Reply:
-        await self._prepared(request, row, "batches")
+        await self._prepared(row, "batches")
         return _json(self._batches.delete(request.match_info["id"]))
 
     async def _cancel_batch(self, request: web.Request, row: Row) -> Reply:
-        await self._prepared(request, row, "batches")
+        await self._prepared(row, "batches")
         return _json(self._batches.cancel(request.match_info["id"]).as_api(_base_url(request)))
 
     async def _results(self, request: web.Request, row: Row) -> Reply:
-        await self._prepared(request, row, "batches")
+        await self._prepared(row, "batches")
         lines, rows = self._batches.results(request.match_info["id"])
         return Reply(lines, content_type="application/x-jsonl", delivers=rows)
 

@@ -14,7 +14,7 @@ from typing import Any
 from axiom.embedded.fake_claude.books import Row
 from axiom.embedded.fake_claude.clock import rfc3339
 from axiom.embedded.fake_claude.errors import ApiError, as_api_error, invalid
-from axiom.embedded.fake_claude.faults import refusal_of
+from axiom.embedded.fake_claude.faults import BROKEN, refusal_of
 from axiom.embedded.fake_claude.imitation import Imitation
 from axiom.embedded.fake_claude.validate import check_batch, check_message
 
@@ -179,7 +179,7 @@ class Batches:
         row.model = params["model"]
         imitation.books.asks(row, params)
         turn = imitation.faults.turn("batch_item", row.model)
-        row.fault = turn.fault
+        row.fault = None if turn.fault in BROKEN else turn.fault  # there is no connection
         if error := refusal_of(turn.fault, 0):
             raise error
         return imitation.produce(params, row, imitation.plan(params), turn, batch=True)

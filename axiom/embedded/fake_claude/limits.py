@@ -9,6 +9,7 @@ from axiom.embedded.fake_claude.errors import ApiError
 from axiom.embedded.fake_claude.settings import Limits
 
 MINUTE = 60.0
+_CLOSE = 1e-6  # whoever waits as long as told is not refused for a rounding error
 
 
 class Bucket:
@@ -30,7 +31,7 @@ class Bucket:
         """Seconds until so much is there; 0 when it is. What never fits waits a minute."""
         if amount > self._capacity:
             return MINUTE
-        return max(0.0, (amount - self.level(now)) / self._rate)
+        return max(0.0, (amount - self.level(now) - _CLOSE) / self._rate)
 
     def take(self, amount: float, now: float) -> None:
         """Take, even what is not there."""
