@@ -125,7 +125,7 @@ class Live:
     ) -> tuple[list[Quote], list[Rejected]]:
         asked: dict[str, object] = {"range": WARM_UP, "interval": "1d"}
         if since is not None:
-            start = max(since, until - CATCH_UP)
+            start = max(since, until - CATCH_UP).replace(second=0, microsecond=0)
             asked = {"period1": int(start.timestamp()), "period2": int(until.timestamp()),
                      "interval": "1m"}  # fmt: skip
         try:

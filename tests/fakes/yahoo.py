@@ -177,7 +177,7 @@ def _fault(found: Callable[..., Any], q: Question) -> str | None:
         return f"unknown parameters {sorted(unknown)}"
     if q.query.get("crumb", CRUMB) != CRUMB:
         return "wrong crumb"
-    wrong = {
+    checks: dict[Any, Callable[[], bool]] = {
         _quotes: lambda: not q.query["symbols"],
         _chart: lambda: (
             (q.query["interval"] == "1d") != ("range" in q.query)
@@ -185,8 +185,8 @@ def _fault(found: Callable[..., Any], q: Question) -> str | None:
         ),
         _profile: lambda: "assetProfile" not in q.query["modules"],
         _news: lambda: q.query["queryRef"] != "latestNews" or q.query["serviceKey"] != "ncp_fin",
-    }[found]()
-    return "parameters that do not fit" if wrong else None
+    }
+    return "parameters that do not fit" if checks[found]() else None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -266,14 +266,14 @@ class _Server(ThreadingHTTPServer):
         pass  # a client that does not wait is what the slow mode is about
 
 
-class RedirectedSession(requests.Session):
+class RedirectedSession(requests.Session[Any]):
     """yfinance's session, except that whatever it asks, the local server answers."""
 
     def __init__(self, address: str) -> None:
         super().__init__(impersonate="chrome")
         self._address = address
 
-    def request(self, method: Any, url: str, **given: Any) -> Any:
+    def request(self, method: Any, url: str, **given: Any) -> Any:  # type: ignore[override]
         """Ask the local server; the host that was meant is a header."""
         parts = urlsplit(url)
         path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"

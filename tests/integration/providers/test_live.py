@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from axiom.config import Settings
+from axiom.config import load_settings
 from axiom.errors import AxiomError, ProviderDataError, ProviderUnavailable, RateLimited
-from axiom.model import Headline, Quote
+from axiom.flow import Context
+from axiom.model import Headline, Quote, Rejected
+from axiom.pipelines.ingestion import fetch_quotes
 from axiom.providers.live import Live
 from axiom.providers.universe import Universe, Watched
 from tests.fakes.feed import feed_server
@@ -75,7 +78,7 @@ Make = Callable[..., Live]
 @pytest.fixture
 def make(fake: Fake, tmp_path: Path) -> Make:
     def live(**given: Any) -> Live:
-        settings = Settings(data_dir=tmp_path, **{"provider_timeout_s": 5.0} | given)
+        settings = load_settings(data_dir=tmp_path, **{"provider_timeout_s": 5.0} | given)
         companies = tuple(Watched(ticker, ticker) for ticker in TICKERS)
         return Live(settings, Universe((), companies), RedirectedSession(fake.address))
 
@@ -126,7 +129,7 @@ def test_the_first_run_gets_adjusted_daily_closes_but_not_of_the_running_day(mak
 def test_after_an_outage_the_missing_minutes_are_given_once_each(make: Make) -> None:
     since = OPEN + 10 * MINUTE + timedelta(seconds=7)
     good, bad = make().fetch_history(TICKERS, since, NOW)
-    ends = [OPEN + n * MINUTE for n in range(12, 31)]  # the bar that runs at `since` is begun late
+    ends = [OPEN + n * MINUTE for n in range(11, 31)]  # first the bar that ran at `since`
     for ticker in TICKERS:
         bars = [quote for quote in good if quote.ticker == ticker]
         assert [bar.observed_at for bar in bars] == ends
@@ -267,7 +270,7 @@ def test_a_slow_yahoo_is_left_in_time(fake: Fake, make: Make, ask: Ask, handshak
 def test_a_yahoo_that_is_away_is_told(fake: Fake, tmp_path: Path, ask: Ask) -> None:
     companies = (Watched("AAPL", "Apple"), Watched("IBM", "IBM"))
     away = RedirectedSession("http://127.0.0.1:1")
-    error = fails(ask, Live(Settings(data_dir=tmp_path), Universe((), companies), away))
+    error = fails(ask, Live(load_settings(data_dir=tmp_path), Universe((), companies), away))
     assert type(error) is ProviderUnavailable
     assert "Yahoo cannot be reached" in str(error)
 
@@ -362,6 +365,48 @@ def test_one_bad_ticker_does_not_sink_the_news_of_the_others(
     fake.modes = {"MSFT": mode}
     found = news(make(provider_timeout_s=SLOW_S))
     assert [headline.tickers for headline in found] == [("AAPL",), ("IBM",)]
+
+
+def step(live: Live, since: datetime, kept: list[Rejected]) -> Any:
+    """Run the step `fetch_quotes` of ingestion, with stores that hold nothing."""
+    services = SimpleNamespace(
+        market=live,
+        quotes=live,
+        prices=SimpleNamespace(recent=lambda *asked: {}),
+        quarantine=SimpleNamespace(insert=lambda bad, pipeline, run_id: kept.extend(bad)),
+        jump_deviations=8.0,
+    )
+    artifacts = SimpleNamespace(put=lambda run_id, name, value: value)
+    chosen = {"tickers": TICKERS, "since": since.isoformat()}
+    return fetch_quotes(
+        Context("run", "ingestion", NOW, services, artifacts, inputs={"select_instruments": chosen})
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("NaN", "price is not a finite number"),
+        ("stale", "stale: observed at 2026-01-05 14:00 UTC"),
+    ],
+)
+def test_the_step_fails_when_no_quote_can_be_used_and_keeps_what_was_sent(
+    fake: Fake, make: Make, mode: str, reason: str
+) -> None:
+    fake.mode = mode
+    kept: list[Rejected] = []
+    error = fails(lambda live: step(live, NOW - MINUTE, kept), make())
+    assert type(error) is ProviderDataError
+    assert str(error).endswith(f"they are in quarantine; the first: {reason}")
+    assert [each.reason for each in kept] == [reason] * len(TICKERS)
+
+
+def test_the_step_stores_the_missed_minutes_and_the_due_tick_once_each(make: Make) -> None:
+    kept: list[Rejected] = []
+    found = step(make(), NOW - 5 * MINUTE, kept)
+    stored = [(row["ticker"], row["observed_at"]) for row in found["quotes"]]
+    assert len(stored) == len(set(stored)) == len(TICKERS) * (5 + 1)
+    assert (kept, found["missing"]) == ([], [])
 
 
 def test_a_ticker_that_failed_once_is_asked_for_again(fake: Fake, make: Make) -> None:
