@@ -208,6 +208,11 @@ def test_the_exchange_is_open_in_its_hours_only(make: Make, at: datetime, is_ope
     assert make().closed_reason(at) == (None if is_open else said)
 
 
+def test_the_local_yahoo_complains_about_what_yahoo_would_not_know() -> None:
+    with pytest.raises(AssertionError, match="/v7/none is not known"), yahoo_server() as fake:
+        RedirectedSession(fake.address).request("GET", "https://query1.finance.yahoo.com/v7/none")
+
+
 # --- it does not ---
 
 
