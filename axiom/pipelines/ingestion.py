@@ -129,6 +129,11 @@ def fetch_quotes(ctx: Context[Services]) -> Json:
     recent = services.prices.recent(tickers, services.market.name, due_at, RECENT + 1)
     good = flag_jumps(good, recent, services.jump_deviations)
     services.quarantine.insert(rejected, ctx.pipeline, ctx.run_id)
+    if rejected and not good:
+        raise ProviderDataError(
+            f"none of the {len(rejected)} quotes of {services.market.name} can be used, they are "
+            f"in quarantine; the first: {rejected[0].reason}"
+        )
     return {
         "quotes": ctx.artifacts.put(ctx.run_id, "quotes", [to_json(quote) for quote in good]),
         "fetched": len(good),

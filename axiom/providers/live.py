@@ -1,41 +1,56 @@
-"""The live market: quotes, bars, profiles and news by yfinance, headlines by RSS.
+"""The live market: quotes, bars, profiles and news by Yahoo, headlines by RSS.
 
-yfinance hides many faults (facts checked with 1.7: `download` never raises), so
-only the calls that raise are used, and every fault becomes one of ours.
+One ticker that fails does not sink the others; a Yahoo that fails does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import structlog
 
 from axiom.config import Settings
-from axiom.errors import AxiomError, ProviderDataError, ProviderUnavailable, RateLimited
-from axiom.model import Headline, Profile, Quote, Rejected, chunked
+from axiom.errors import AxiomError, ProviderDataError, ProviderUnavailable
+from axiom.model import Headline, Json, Profile, Quote, Rejected, chunked
 from axiom.providers.replay import render_profile
 from axiom.providers.rss import Rss
 from axiom.providers.universe import Universe
+from axiom.providers.yahoo import Yahoo
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
+CHART_URL = "https://query2.finance.yahoo.com/v8/finance/chart/"
+PROFILE_URL = "https://query2.finance.yahoo.com/v10/finance/quoteSummary/"
+NEWS_URL = "https://finance.yahoo.com/xhr/ncp?queryRef=latestNews&serviceKey=ncp_fin"
+NO_BARS = "Data doesn't exist"  # Yahoo's words for a range in which nothing was traded
+MINUTE = timedelta(minutes=1)
 STALE = timedelta(minutes=15)
 WARM_UP = "400d"
+CATCH_UP = timedelta(days=6)  # Yahoo gives minute bars of eight days at most
+CLOSE = time(16)  # of a day, on the exchange's clock
 NEWS_AGE = timedelta(hours=24)
+NEWS_COUNT = 10
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 class Live:
     """Market, quotes, profiles and headlines of the world as it is now.
 
-    `session` is for tests: what yfinance sends its requests with.
+    `session` is for tests: what requests to Yahoo are sent with.
     """
 
     name = "yfinance"
 
     def __init__(self, settings: Settings, universe: Universe, session: Any = None) -> None:
-        self._settings, self._universe, self._session = settings, universe, session
+        self._settings, self._universe = settings, universe
+        self._yahoo = Yahoo(settings, session)
 
     # --- the market ---
 
@@ -67,56 +82,73 @@ class Live:
             RateLimited: it asks us to slow down.
             ProviderDataError: it answers without any quote.
         """
-        rows: list[Mapping[str, Any]] = []
+        rows: list[Json] = []
         for part in chunked(tuple(tickers), self._settings.quote_chunk):
-            rows += self._quote_rows(part)
+            answer = self._yahoo.get(
+                f"{len(part)} quotes", QUOTE_URL, symbols=",".join(part), formatted="false"
+            )
+            with _reading("quotes"):
+                rows += answer["quoteResponse"]["result"] or []
         if not rows:
             raise ProviderDataError(f"Yahoo gave no quote for {len(tickers)} tickers")
-        is_open = self.closed_reason(logical_at) is None
+        # in the first minutes of a day the last price is rightly the one of the day before
+        is_open = not any(map(self.closed_reason, (logical_at - STALE, logical_at)))
         return parse_quotes(rows, logical_at if is_open else None)
-
-    def _quote_rows(self, tickers: Sequence[str]) -> list[Mapping[str, Any]]:
-        with _yahoo():
-            answer = self._data.get_raw_json(
-                QUOTE_URL,
-                params={"symbols": ",".join(tickers), "formatted": "false"},
-                timeout=self._settings.provider_timeout_s,
-            )
-        found: list[Mapping[str, Any]] = (answer.get("quoteResponse") or {}).get("result") or []
-        return found
 
     def fetch_history(
         self, tickers: Sequence[str], since: datetime | None, until: datetime
     ) -> tuple[list[Quote], list[Rejected]]:
-        """Return minute bars since the last tick; at first, daily closes for the windows."""
-        if since is not None and until - since <= timedelta(minutes=2):
+        """Return minute bars since the last tick; at first, daily closes for the windows.
+
+        Raises:
+            ProviderUnavailable, RateLimited: as for quotes.
+            ProviderDataError: it has no bars of any ticker.
+        """
+        if since is not None and until - since <= 2 * MINUTE:
             return [], []
-        good: list[Quote] = []
-        bad: list[Rejected] = []
-        for ticker in tickers:
-            for quote in self._bars(ticker, since):
-                if not (since and quote.observed_at <= since) and quote.observed_at <= until:
-                    good.append(quote)
+        found, errors = _ask_each(tickers, lambda ticker: self._bars(ticker, since, until))
+        good = [quote for quotes, _ in found.values() for quote in quotes]
+        bad = [each for _, rejected in found.values() for each in rejected]
+        if since and not good and not bad and self._traded(since, until) > STALE:
+            raise ProviderDataError(
+                f"Yahoo gave no minute bars of {len(tickers)} tickers since {since:%Y-%m-%d %H:%M}"
+            )
+        asked = {"since": since and since.isoformat(), "until": until.isoformat()}
+        bad += [
+            Rejected(f"no bars: {error}", self.name, {"ticker": ticker, **asked})
+            for ticker, error in errors.items()
+        ]
         return good, bad
 
-    def _bars(self, ticker: str, since: datetime | None) -> Iterator[Quote]:
-        asked: dict[str, Any] = (
-            {"period": WARM_UP, "interval": "1d"}
-            if since is None
-            else {"start": max(since, datetime.now(UTC) - timedelta(days=6)), "interval": "1m"}
+    def _bars(
+        self, ticker: str, since: datetime | None, until: datetime
+    ) -> tuple[list[Quote], list[Rejected]]:
+        asked: dict[str, object] = {"range": WARM_UP, "interval": "1d"}
+        if since is not None:
+            start = max(since, until - CATCH_UP).replace(second=0, microsecond=0)
+            asked = {"period1": int(start.timestamp()), "period2": int(until.timestamp()),
+                     "interval": "1m"}  # fmt: skip
+        try:
+            answer = self._yahoo.get(ticker, CHART_URL + ticker, includePrePost="false", **asked)
+        except ProviderDataError as error:
+            if since is not None and NO_BARS in str(error):
+                return [], []
+            raise
+        good, bad = parse_bars(
+            answer, ticker, daily=since is None, wanted=self._within(since, until)
         )
-        with _yahoo():
-            table = self._yf.Ticker(ticker, session=self._session).history(
-                **asked, raise_errors=True, timeout=self._settings.provider_timeout_s
-            )
-        for at, row in table.iterrows():
-            observed_at = at.to_pydatetime().astimezone(UTC)
-            if since is None:
-                observed_at += timedelta(hours=16)  # a day's bar is stamped with its midnight
-            yield Quote(
-                ticker, float(row["Close"]), observed_at, self.name, open=float(row["Open"]),
-                high=float(row["High"]), low=float(row["Low"]), volume=float(row["Volume"]),
-            )  # fmt: skip
+        if since is None and not good and not bad:
+            raise ProviderDataError(f"Yahoo gave no daily bars of {ticker}")
+        return good, bad
+
+    def _within(self, since: datetime | None, until: datetime) -> Callable[[datetime], bool]:
+        if since is None:
+            return lambda at: at <= until
+        # Yahoo adds bars from outside market hours, asked or not
+        return lambda at: since < at <= until and not self.closed_reason(at - MINUTE)
+
+    def _traded(self, since: datetime, until: datetime) -> timedelta:
+        return MINUTE * len(self._calendar.minutes_in_range(since, until))
 
     # --- profiles and news ---
 
@@ -124,30 +156,35 @@ class Live:
         """Return what Yahoo says of a company.
 
         Raises:
+            ProviderUnavailable, RateLimited: as for quotes.
             ProviderDataError: it knows none of that ticker.
         """
-        with _yahoo():
-            info = self._yf.Ticker(ticker, session=self._session).get_info()
-        name = (info or {}).get("longName")
-        if not name:
-            raise ProviderDataError(f"Yahoo has no profile of {ticker}")
-        row = {
-            "ticker": ticker, "name": name,
-            "industries": [v for v in (info.get("industry"), info.get("sector")) if v],
-            "headquarters": ", ".join(str(info[k]) for k in ("city", "state", "country")
-                                      if info.get(k)),
-            "key_people": " ".join(f"{o['name']} ( {o['title']} )"
-                                   for o in info.get("companyOfficers") or ()
-                                   if o.get("name") and o.get("title")),
-        }  # fmt: skip
-        text = render_profile(row) + "\n" + str(info.get("longBusinessSummary") or "")
+        answer = self._yahoo.get(
+            ticker, PROFILE_URL + ticker, modules="assetProfile,quoteType", formatted="false"
+        )
+        with _reading(f"the profile of {ticker}"):
+            result = answer["quoteSummary"]["result"] or [{}]
+            kind, info = result[0].get("quoteType") or {}, result[0].get("assetProfile") or {}
+            name = kind.get("longName") or kind.get("shortName")
+            if not name:
+                raise ProviderDataError(f"Yahoo has no profile of {ticker}")
+            row = {
+                "ticker": ticker, "name": name,
+                "industries": [v for v in (info.get("industry"), info.get("sector")) if v],
+                "headquarters": ", ".join(str(info[k]) for k in ("city", "state", "country")
+                                          if info.get(k)),
+                "key_people": " ".join(f"{o['name']} ( {o['title']} )"
+                                       for o in info.get("companyOfficers") or ()
+                                       if o.get("name") and o.get("title")),
+            }  # fmt: skip
+            text = render_profile(row) + "\n" + str(info.get("longBusinessSummary") or "")
         return Profile(ticker, name, text.strip(), f"yahoo:{ticker}", row)
 
     def fetch_headlines(self, since: datetime | None, logical_at: datetime) -> list[Headline]:
         """Return the news of the last day, by RSS where feeds are set, else by Yahoo.
 
         Raises:
-            ProviderUnavailable: none of the sources answers.
+            ProviderUnavailable, RateLimited, ProviderDataError: none of the sources answers.
         """
         found = self._rss.fetch() if self._settings.rss_feeds else self._yahoo_news()
         oldest = logical_at - NEWS_AGE
@@ -158,62 +195,70 @@ class Live:
         return Rss(self._settings.rss_feeds, self._settings.provider_timeout_s)
 
     def _yahoo_news(self) -> list[Headline]:
-        found: list[Headline] = []
-        for company in self._universe.companies:
-            with _yahoo():
-                rows = self._yf.Ticker(company.ticker, session=self._session).get_news()
-            found += parse_news(rows or [], company.ticker)
-        return found
+        tickers = [company.ticker for company in self._universe.companies]
+        found, errors = _ask_each(tickers, self._news)
+        for ticker, error in errors.items():
+            log.warning("news_failed", ticker=ticker, error=str(error))
+        headlines = [headline for each in found.values() for headline in each]
+        if tickers and not headlines:  # the newest are given however old they are
+            raise ProviderDataError(f"Yahoo gave no news of {len(tickers)} companies")
+        return headlines
 
-    # --- yfinance ---
+    def _news(self, ticker: str) -> list[Headline]:
+        body = {"serviceConfig": {"snippetCount": NEWS_COUNT, "s": [ticker]}}
+        answer = self._yahoo.post(f"the news of {ticker}", NEWS_URL, body)
+        with _reading(f"the news of {ticker}"):
+            rows = answer["data"]["tickerStream"]["stream"] or []
+            return parse_news([row for row in rows if not row.get("ad")], ticker)
 
-    @cached_property
-    def _yf(self) -> Any:
-        import yfinance
 
-        cache = self._settings.data_dir / "yfinance"
-        cache.mkdir(parents=True, exist_ok=True)
-        yfinance.set_tz_cache_location(str(cache))
-        return yfinance
+def _ask_each(
+    tickers: Sequence[str], ask: Callable[[str], T]
+) -> tuple[dict[str, T], dict[str, AxiomError]]:
+    """Ask for each ticker; return the answers, and the errors of those that failed.
 
-    @cached_property
-    def _data(self) -> Any:
-        from yfinance.data import YfData
+    Where Yahoo failed it is asked once more at the end. When it fails for two
+    tickers in a row it is down: to ask on would take a time-out for each of them.
 
-        _ = self._yf
-        return YfData(session=self._session) if self._session else YfData()
+    Raises:
+        ProviderUnavailable, RateLimited: Yahoo is down, or asks us to slow down.
+        ProviderDataError: of the first ticker, when none has an answer.
+    """
+    answers: dict[str, T] = {}
+    errors: dict[str, AxiomError] = {}
+    waiting = deque(tickers)
+    down: str | None = None  # the ticker that Yahoo failed for just now
+    while waiting:
+        ticker = waiting.popleft()
+        try:
+            answers[ticker] = ask(ticker)
+            down = None
+            errors.pop(ticker, None)
+        except ProviderDataError as error:
+            errors[ticker], down = error, None
+        except ProviderUnavailable as error:
+            if down not in (None, ticker):
+                raise
+            if ticker not in errors:
+                waiting.append(ticker)
+            errors[ticker], down = error, ticker
+    if errors and not answers:
+        raise next(iter(errors.values()))
+    return answers, errors
 
 
 @contextmanager
-def _yahoo() -> Iterator[None]:
-    from curl_cffi.requests.exceptions import HTTPError, RequestException
-    from yfinance.exceptions import YFException, YFRateLimitError
-
+def _reading(about: str) -> Iterator[None]:
     try:
         yield
-    except YFRateLimitError as error:
-        raise RateLimited("Yahoo asks us to slow down (429)", retry_after_s=30) from error
-    except HTTPError as error:
-        status = getattr(error.response, "status_code", "?")
-        if status == 429:
-            raise RateLimited("Yahoo asks us to slow down (429)", retry_after_s=30) from error
-        raise ProviderUnavailable(f"Yahoo fails with status {status}") from error
-    except RequestException as error:
-        raise ProviderUnavailable(f"Yahoo cannot be reached: {_line(error)}") from error
-    except YFException as error:
-        raise ProviderDataError(f"Yahoo: {_line(error)}") from error
-    except AxiomError:
-        raise
-    except ValueError as error:  # what is not JSON
-        raise ProviderUnavailable("Yahoo answers what is not JSON; it may be down") from error
-
-
-def _line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise ProviderDataError(
+            f"Yahoo answers about {about} in a form that is not known"
+        ) from error
 
 
 def parse_quotes(
-    rows: Sequence[Mapping[str, Any]], open_at: datetime | None
+    rows: Sequence[Json], open_at: datetime | None
 ) -> tuple[list[Quote], list[Rejected]]:
     """Part Yahoo's rows into quotes and what cannot be one.
 
@@ -223,22 +268,23 @@ def parse_quotes(
     bad: list[Rejected] = []
     for row in rows:
         if reason := _fault(row, open_at):
-            bad.append(Rejected(reason, Live.name, dict(row)))
+            bad.append(Rejected(reason, Live.name, row))
         else:
             good.append(_quote(row))
     return good, bad
 
 
-def _fault(row: Mapping[str, Any], open_at: datetime | None) -> str | None:
-    price, at = row.get("regularMarketPrice"), row.get("regularMarketTime")
-    if not isinstance(row.get("symbol"), str):
+def _fault(row: Json, open_at: datetime | None) -> str | None:
+    if not isinstance(row, dict) or not isinstance(row.get("symbol"), str):
         return "no symbol"
-    if not isinstance(price, int | float) or not math.isfinite(price):
+    if _number(row.get("regularMarketPrice")) is None:
         return "price is not a finite number"
-    if not isinstance(at, int | float):
+    try:
+        at = datetime.fromtimestamp(row["regularMarketTime"], UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return "no market time"
-    if open_at and open_at - datetime.fromtimestamp(at, UTC) > STALE:
-        return f"stale: observed at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+    if open_at and open_at - at > STALE:
+        return f"stale: observed at {at:%Y-%m-%d %H:%M} UTC"
     return None
 
 
@@ -249,11 +295,68 @@ def _quote(row: Mapping[str, Any]) -> Quote:
         observed_at=datetime.fromtimestamp(row["regularMarketTime"], UTC),
         source=Live.name,
         currency=row.get("currency") or "USD",
-        open=row.get("regularMarketOpen"),
-        high=row.get("regularMarketDayHigh"),
-        low=row.get("regularMarketDayLow"),
-        volume=row.get("regularMarketVolume"),
+        open=_number(row.get("regularMarketOpen")),
+        high=_number(row.get("regularMarketDayHigh")),
+        low=_number(row.get("regularMarketDayLow")),
+        volume=_number(row.get("regularMarketVolume")),
     )
+
+
+def _number(value: Json) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def parse_bars(
+    answer: Mapping[str, Any], ticker: str, *, daily: bool, wanted: Callable[[datetime], bool]
+) -> tuple[list[Quote], list[Rejected]]:
+    """Part the wanted bars of a chart into quotes and what cannot be one.
+
+    A bar is stamped with its end, since its close was not known before. A daily
+    close is the adjusted one, where Yahoo has it; of bars with one stamp the last counts.
+
+    Raises:
+        ProviderDataError: the chart has another form than the known one.
+    """
+    good: dict[datetime, Quote] = {}
+    bad: list[Rejected] = []
+    with _reading(f"the bars of {ticker}"):
+        chart = answer["chart"]["result"][0]
+        zone = ZoneInfo(chart["meta"]["exchangeTimezoneName"])
+        for bar in _rows(chart):
+            at = _end(bar["timestamp"], zone if daily else None)
+            if not wanted(at):
+                continue
+            close, price = _number(bar["close"]), _number(bar.get("adjclose", bar["close"]))
+            if not close or price is None:
+                bad.append(Rejected("price is not a finite number", Live.name, bar))
+                continue
+            low, high, opened = (
+                value and value * price / close
+                for value in map(_number, (bar["low"], bar["high"], bar["open"]))
+            )
+            good[at] = Quote(
+                ticker, price, at, Live.name, chart["meta"].get("currency") or "USD",
+                open=opened, high=high, low=low, volume=_number(bar["volume"]),
+            )  # fmt: skip
+    return list(good.values()), bad
+
+
+def _rows(chart: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    columns = {"timestamp": chart.get("timestamp") or []}
+    if columns["timestamp"]:
+        columns |= chart["indicators"]["quote"][0]
+        columns |= (chart["indicators"].get("adjclose") or [{}])[0]
+    for values in zip(*columns.values(), strict=True):
+        yield {"ticker": chart["meta"]["symbol"]} | dict(zip(columns, values, strict=True))
+
+
+def _end(timestamp: float, zone: ZoneInfo | None) -> datetime:
+    if zone is None:
+        return datetime.fromtimestamp(timestamp, UTC) + MINUTE
+    day = datetime.fromtimestamp(timestamp, zone).date()
+    return datetime.combine(day, CLOSE, zone).astimezone(UTC)
 
 
 def parse_news(rows: Sequence[Mapping[str, Any]], ticker: str) -> list[Headline]:
@@ -262,12 +365,20 @@ def parse_news(rows: Sequence[Mapping[str, Any]], ticker: str) -> list[Headline]
     return [
         Headline(
             text=content["title"],
-            published_at=datetime.fromisoformat(content["pubDate"]),
+            published_at=published_at,
             source=(content.get("provider") or {}).get("displayName") or "Yahoo",
             url=(content.get("canonicalUrl") or {}).get("url") or "",
             summary=content.get("summary") or "",
             tickers=(ticker,),
         )
         for content in contents
-        if content.get("title") and content.get("pubDate")
+        if content.get("title") and (published_at := _moment(content.get("pubDate")))
     ]
+
+
+def _moment(told: Json) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(told)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

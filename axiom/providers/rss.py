@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import calendar
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -44,6 +46,7 @@ class Rss:
     def _get(self, url: str) -> bytes:
         import httpx
 
+        ends_at = time.monotonic() + self._timeout_s
         try:
             with httpx.stream("GET", url, timeout=self._timeout_s, follow_redirects=True) as answer:
                 _check(answer.status_code, answer.headers.get("retry-after"), url)
@@ -51,19 +54,37 @@ class Rss:
                 for part in answer.iter_bytes():
                     body += part
                     if len(body) > SIZE_LIMIT:
-                        raise ProviderDataError(f"the feed {url} is larger than {SIZE_LIMIT} bytes")
-        except httpx.HTTPError as error:
+                        raise ProviderDataError(f"{_named(url)} is larger than {SIZE_LIMIT} bytes")
+                    if time.monotonic() > ends_at:  # httpx counts from part to part
+                        raise httpx.ReadTimeout("")
+        except httpx.TimeoutException as error:
+            problem = f"did not answer within {self._timeout_s:g} s"
+            raise ProviderUnavailable(f"{_named(url)} {problem}") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             problem = str(error) or type(error).__name__
-            raise ProviderUnavailable(f"the feed {url} cannot be reached: {problem}") from error
+            raise ProviderUnavailable(f"{_named(url)} cannot be reached: {problem}") from error
         return body
+
+
+def _named(url: str) -> str:
+    return f"the feed {_without_secrets(url)}"
+
+
+def _without_secrets(url: str) -> str:
+    """Return an address without user, password and query, which may hold a key."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no valid address)"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _check(status: int, retry_after: str | None, url: str) -> None:
     if status == 429:
         wait_s = float(retry_after) if (retry_after or "").isdigit() else None  # type: ignore[arg-type]
-        raise RateLimited(f"the feed {url} asks us to slow down (429)", wait_s)
+        raise RateLimited(f"{_named(url)} asks us to slow down (429)", wait_s)
     if status != 200:
-        raise ProviderUnavailable(f"the feed {url} fails with status {status}")
+        raise ProviderUnavailable(f"{_named(url)} fails with status {status}")
 
 
 def parse_feed(body: bytes, url: str) -> list[Headline]:
@@ -76,14 +97,14 @@ def parse_feed(body: bytes, url: str) -> list[Headline]:
 
     feed = feedparser.parse(body)
     if not feed.get("version"):
-        raise ProviderDataError(f"the feed {url} answers what is not a feed")
+        raise ProviderDataError(f"{_named(url)} answers what is not a feed")
     if not feed.entries:
-        raise ProviderDataError(f"the feed {url} is empty")
+        raise ProviderDataError(f"{_named(url)} is empty")
     return list(_headlines(feed, url))
 
 
 def _headlines(feed: Any, url: str) -> Iterator[Headline]:
-    source = feed.feed.get("title") or url
+    source = feed.feed.get("title") or _without_secrets(url)
     for entry in feed.entries:
         dated = entry.get("published_parsed") or entry.get("updated_parsed")
         if dated and entry.get("title"):

@@ -18,29 +18,47 @@ ANSWERS = {
     "/html": (200, b"<html><body>Sign in</body></html>"),
     "/empty": (200, b'<?xml version="1.0"?><rss version="2.0"><channel></channel></rss>'),
     "/nothing": (200, b""),
+    "/untitled": (200, FEED.replace(b"<title>Wire A</title>", b"", 1)),
+    "/cut": (200, FEED),
+    "/drip": (200, FEED),
 }
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path == "/slow":
-            self.server.let_go.wait(10)  # type: ignore[attr-defined]
-        status, body = ANSWERS.get(self.path, ANSWERS["/ok"])
+        let_go = self.server.let_go  # type: ignore[attr-defined]
+        path = self.path.partition("?")[0]
+        if path == "/slow":
+            let_go.wait(10)
+        status, body = ANSWERS.get(path, ANSWERS["/ok"])
         self.send_response(status)
         if status == 429:
             self.send_header("Retry-After", "7")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if path == "/drip":  # never silent for long, never done
+            for n in range(len(body)):
+                self.wfile.write(body[n : n + 1])
+                if let_go.wait(0.1):
+                    break
+        else:
+            self.wfile.write(body[: len(body) // (2 if path == "/cut" else 1)])
 
     def log_message(self, *args: object) -> None:
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args: object) -> None:
+        pass  # a client that does not wait is what the slow modes are about
+
+
 @contextmanager
 def feed_server() -> Iterator[str]:
     """Serve on loopback; give the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.let_go = threading.Event()  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
