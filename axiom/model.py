@@ -351,6 +351,26 @@ class StepRow:
     traceback: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to a claim: the run, and whether it is the caller's to run."""
+
+    run: Run
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A step that the caller now runs, and what came before it."""
+
+    pipeline: str
+    logical_at: datetime
+    params: Mapping[str, Json]
+    attempt: int
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
 # --- small helpers every layer needs -----------------------------------------
 
 

@@ -6,12 +6,14 @@ import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from axiom.errors import AxiomError, RateLimited, TransientError
 from axiom.flow import Artifacts, Call, Context, Flow
-from axiom.ledger.ledger import Ledger, Started
-from axiom.model import Json, RunState
+from axiom.model import Json, RunState, Started
+
+if TYPE_CHECKING:
+    from axiom.ledger.ledger import Ledger
 
 MAX_ATTEMPTS = 4  # also for a step whose worker dies each time: a poison step ends
 BACKOFF_BASE_S, BACKOFF_MAX_S = 1.0, 30.0

@@ -18,8 +18,7 @@ from urllib.parse import quote
 from axiom.engines.execute import Engine, execute_step, plan_run
 from axiom.errors import AxiomError
 from axiom.flow import Call, Flow, Stage
-from axiom.ledger.ledger import Claim
-from axiom.model import PIPELINES, Json
+from axiom.model import PIPELINES, Claim, Json
 
 MAX_CONCURRENCY = 8
 

@@ -8,7 +8,6 @@ is how the watch mends what stalled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,28 +16,8 @@ from psycopg2.extras import execute_values
 
 from axiom.errors import UnknownRun
 from axiom.flow import Call
-from axiom.model import Json, Run, RunState, StepRow, StepState
+from axiom.model import Claim, Json, Run, RunState, Started, StepRow, StepState
 from axiom.stores.postgres import Postgres, named_queries
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The answer to a claim: the run, and whether it is the caller's to run."""
-
-    run: Run
-    granted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A step that the caller now runs, and what came before it."""
-
-    pipeline: str
-    logical_at: datetime
-    params: Mapping[str, Json]
-    attempt: int
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Ledger:

@@ -9,10 +9,12 @@ what succeeded answers from the ledger, so only what was lost is run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from axiom.ledger.ledger import Ledger
 from axiom.model import RunState
+
+if TYPE_CHECKING:
+    from axiom.ledger.ledger import Ledger
 
 MAX_RESUMES = 5
 

@@ -17,8 +17,7 @@ from axiom.engines.celery import canvas
 from axiom.engines.execute import Outcome, describe, execute_step, plan_run
 from axiom.errors import AxiomError, ReplayEnded, StoreUnavailable
 from axiom.flow import Call, Flow
-from axiom.ledger.ledger import Claim
-from axiom.model import PIPELINES, Json, RunState, floor_time, utcnow
+from axiom.model import PIPELINES, Claim, Json, RunState, floor_time, utcnow
 from axiom.tasks.services import celery_engine, services
 
 log = structlog.get_logger(__name__)

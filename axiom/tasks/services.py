@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from axiom.config import Settings, settings
 from axiom.engines.execute import Engine
-from axiom.ledger.ledger import Ledger
 from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
-from axiom.stores.postgres import Postgres, RolledBackPostgres
 
 if TYPE_CHECKING:
     from axiom.analysts.local import LocalAnalyst
+    from axiom.ledger.ledger import Ledger
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
     from axiom.providers.universe import Universe
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
     from axiom.stores.graph import GraphStore
+    from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
     from axiom.stores.quarantine import Quarantine
     from axiom.stores.reports import ReportWriter
@@ -49,11 +49,15 @@ class Services:
     @cached_property
     def postgres(self) -> Postgres:
         """The database."""
+        from axiom.stores.postgres import Postgres
+
         return Postgres(self.settings.require("postgres_url"))
 
     @cached_property
     def ledger(self) -> Ledger:
         """Runs and steps."""
+        from axiom.ledger.ledger import Ledger
+
         return Ledger(self.postgres)
 
     @property
@@ -201,6 +205,8 @@ class DryServices(Services):
     @cached_property
     def postgres(self) -> Postgres:
         """The database, in a transaction that is rolled back."""
+        from axiom.stores.postgres import RolledBackPostgres
+
         return RolledBackPostgres(self.settings.require("postgres_url"))
 
     @cached_property

@@ -7,9 +7,9 @@ import pytest
 
 from axiom.errors import UnknownRun
 from axiom.flow import Call
-from axiom.ledger.ledger import Claim, Ledger
+from axiom.ledger.ledger import Ledger
 from axiom.ledger.watch import MAX_RESUMES, resume_stalled
-from axiom.model import RunState, StepState
+from axiom.model import Claim, RunState, StepState
 from axiom.stores.postgres import Postgres
 
 AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
