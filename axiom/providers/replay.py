@@ -1,8 +1,9 @@
 """The replay: real closing prices, 2013 to 2022, one trading day a minute.
 
 Which day is shown follows from the logical time and from the replay's start,
-so that a run again, or a backfill, gives the same rows. Before the start lie
-250 days of warm-up, so that correlations exist from the first hour.
+so that a run again, or a backfill, gives the same rows. It starts at the full
+hour before the first run, so that the hourly runs of that hour belong to it; before
+it lie 250 days of warm-up, so that they find a whole window.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from axiom.model import PIPELINES, Headline, Profile, Quote, Rejected, content_h
 
 WARM_UP = 250
 DAY = PIPELINES["ingestion"].slot  # a logical minute shows a trading day
+HOUR = timedelta(hours=1)
 FIRST_NEWS_DAYS = 30
 MOVE_DEVIATIONS = 4.0
 MOVES_PER_DAY = 3
@@ -64,7 +66,7 @@ class Replay:
 
     def _day(self, logical_at: datetime) -> int:
         minute = floor_time(logical_at, DAY)
-        day = WARM_UP + int((minute - self._start(minute)) / DAY)
+        day = WARM_UP + int((minute - self._start(floor_time(minute, HOUR))) / DAY)
         if day >= len(self._days):
             raise ReplayEnded(
                 f"the replay has shown its last day, {self._days[-1]}; pipelines are paused"
@@ -84,9 +86,9 @@ class Replay:
     def fetch_history(
         self, tickers: Sequence[str], since: datetime | None, until: datetime
     ) -> tuple[list[Quote], list[Rejected]]:
-        """Return the closes with since < observed_at <= until; since None: the warm-up too."""
+        """Return the closes with since < observed_at <= until; since None: from the first day."""
         end = bisect_right(self._closes_at, until)
-        start = max(end - 1 - WARM_UP, 0) if since is None else bisect_right(self._closes_at, since)
+        start = 0 if since is None else bisect_right(self._closes_at, since)
         return list(self._quotes(tickers, range(start, end))), []
 
     def _quotes(self, tickers: Sequence[str], days: range) -> Iterator[Quote]:

@@ -85,3 +85,19 @@ def test_yahoo_news_without_title_or_date_is_left_out() -> None:
         {},
     ]
     assert [headline.text for headline in parse_news(rows, "AAPL")] == ["Apple rises"]
+
+
+def test_a_start_in_mid_hour_gives_the_hourly_runs_of_that_hour_a_whole_window() -> None:
+    kept: list[datetime] = []
+
+    def start(at: datetime) -> datetime:
+        kept.append(at)
+        return kept[0]
+
+    replay = Replay(start)
+    replay.visible_at(START + 13 * MINUTE)
+    slot_at = START.replace(minute=0)
+    assert kept == [slot_at]
+    until = replay.visible_at(slot_at)
+    assert len(replay.fetch_history(["AAPL"], None, until)[0]) == WARM_UP + 1
+    assert len(replay.fetch_history(["AAPL"], None, replay.visible_at(START))[0]) == WARM_UP + 31
