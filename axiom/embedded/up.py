@@ -248,7 +248,7 @@ class _Up:
         from rich.table import Table
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("pipeline", "run", "state", "seconds", "what happened"):
+        for name in ("pipeline", "run", "state", "seconds", "in the stores"):
             table.add_column(name, justify="right" if name == "seconds" else "left")
         for run in runs:
             colour = "green" if run.state is RunState.SUCCEEDED else "red"
