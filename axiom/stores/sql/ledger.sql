@@ -69,8 +69,9 @@ WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s AND state = 'r
 UPDATE steps SET state = 'skipped', ended_at = clock_timestamp()
 WHERE run_id = %(run_id)s AND item = %(item)s AND item <> '' AND state = 'pending';
 
--- :unlock_step
-SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
+-- :unlock_step let go of the step. Nobody waits for the disk here either: what a crash of
+-- Postgres loses is run again, and the end of the run does wait, for all that came before it.
+SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0)), set_config('synchronous_commit', 'off', true);
 
 -- :close_run end a run; steps that will not run any more are skipped
 UPDATE runs SET state = %(state)s, reason = %(reason)s, ended_at = clock_timestamp()
