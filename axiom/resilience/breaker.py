@@ -70,7 +70,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Do not call; ask again after `retry_in_s`, which is an upper bound while it is probed."""
+    """Do not call; ask again after `retry_in_s`: the cool-down's rest, less while it is probed."""
 
     retry_in_s: float
 

@@ -38,5 +38,5 @@ local function from_probe()
 end
 
 if state == 'closed' then return from_closed() end
-if state == 'half_open' and breaker.probe == HOLDER and ends > now then return from_probe() end
+if state == 'half_open' and breaker.probe == HOLDER then return from_probe() end
 return {state, state, '0', 0} -- an echo of a call from before it opened
