@@ -25,11 +25,11 @@ local function open_buckets()
   local opened = {now = now, paused_until = tonumber(kept.paused_until or 0)}
   local elapsed = math.max(0, now - tonumber(kept.at or now))
   for i, kind in ipairs(KINDS) do
-    local limit = tonumber(kept[kind .. ':limit'] or ARGV[i])
+    local limit = tonumber(kept[kind .. ':adopted'] or ARGV[i])
     local bucket = {limit = limit, rate = limit / PERIOD, burst = limit * BURST}
     local level = tonumber(kept[kind .. ':level'] or bucket.burst)
     bucket.level = math.min(bucket.burst, level + elapsed * bucket.rate)
-    bucket.ratio = tonumber(kept[kind .. ':ratio'] or 1)
+    bucket.ratio = tonumber(kept[kind .. ':ratio'] or '') -- of facts to estimates, once known
     opened[i] = bucket
   end
   opened.filled_at = math.max(now, tonumber(kept.at or 0))
@@ -39,8 +39,8 @@ end
 local function close_buckets(opened)
   local fields = {'at', opened.filled_at, 'paused_until', opened.paused_until}
   for i, kind in ipairs(KINDS) do
-    for _, name in ipairs({'limit', 'level', 'ratio'}) do
-      if name ~= 'limit' or opened[i].adopted then
+    for _, name in ipairs({'adopted', 'level', 'ratio'}) do
+      if opened[i][name] then
         fields[#fields + 1] = kind .. ':' .. name
         fields[#fields + 1] = opened[i][name]
       end

@@ -5,6 +5,7 @@
 local TICKET, COSTS = ARGV[8], {tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])}
 local LONGEST, GRACE, KEPT = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local SOON = 0.05 -- look again, when those ahead should have gone by now
+local EARLY = 0.25 -- a guess that is too low costs a look, one too high costs the turn
 
 local function take_turn()
   if not redis.call('ZSCORE', QUEUE, TICKET) then
@@ -48,10 +49,12 @@ local function has_room(buckets, ahead)
 end
 
 -- Those ahead will have spent what calls turn out to cost, not what they reserve.
-local function estimate(buckets, ahead)
+-- `guess` is the part of it that they cost as long as none has settled.
+local function estimate(buckets, ahead, guess)
   local wait = ahead.tickets > 0 and SOON or 0
   for i, bucket in ipairs(buckets) do
-    local missing = room_needed(bucket, COSTS[i], ahead[i] * bucket.ratio) - bucket.level
+    local spent = ahead[i] * (bucket.ratio or guess)
+    local missing = room_needed(bucket, COSTS[i], spent) - bucket.level
     wait = math.max(wait, missing / bucket.rate)
   end
   return wait
@@ -67,11 +70,10 @@ end
 
 local function promise(buckets, ahead)
   local paused = math.max(0, buckets.paused_until - buckets.now)
-  local wait = paused + estimate(buckets, ahead)
-  local told = math.min(wait, LONGEST)
+  local told = math.min(LONGEST, paused + estimate(buckets, ahead, EARLY))
   local back_by = buckets.now + told + GRACE
   redis.call('HSET', WAITING, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], back_by))
-  return {0, text(told), text(wait)}
+  return {0, text(told), text(paused + estimate(buckets, ahead, 1))}
 end
 
 -- Whoever asks again after a grant is another attempt: the first one's stays spent.

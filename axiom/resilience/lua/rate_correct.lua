@@ -4,9 +4,7 @@ local buckets = open_buckets()
 local flying = in_flight(buckets.now)
 for i, bucket in ipairs(buckets) do
   local limit, remaining = tonumber(ARGV[7 + i]), tonumber(ARGV[10 + i])
-  if limit > 0 then
-    bucket.limit, bucket.adopted = limit, true
-  end
+  if limit > 0 then bucket.adopted = limit end
   if remaining >= 0 then
     bucket.level = math.min(bucket.level, remaining - flying[i])
   end

@@ -7,7 +7,8 @@ local SHARE = 0.1 -- of a new observation in the moving average
 local function settle(bucket, reserved, actual)
   bucket.level = math.min(bucket.burst, bucket.level + reserved - actual)
   if MADE and reserved > 0 then
-    bucket.ratio = bucket.ratio + SHARE * (math.min(actual / reserved, 2) - bucket.ratio)
+    local seen = math.min(actual / reserved, 2)
+    bucket.ratio = SHARE * seen + (1 - SHARE) * (bucket.ratio or seen)
   end
 end
 

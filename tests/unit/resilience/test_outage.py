@@ -74,9 +74,8 @@ def test_a_server_that_hangs_is_away(redis_url: str) -> None:
     with store.connect(redis_url) as client, redis.Redis.from_url(redis_url) as other:
         bulkhead = Bulkhead(client, "claude", 2)
         bulkhead.enter("w", 5)
-        other.client_pause(6000)
+        other.client_pause(3000)  # it ends by itself
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             bulkhead.enter("w", 5)
         assert time.monotonic() - began < store.CONNECT_TIMEOUT_S + store.TIMEOUT_S
-        other.client_unpause()
