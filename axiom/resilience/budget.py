@@ -113,7 +113,7 @@ class Budget:
             StoreUnavailable: Redis is away; the worst case counts if this is not repeated.
         """
         cost = _whole(actual_usd, math.ceil)
-        return bool(self._close(self._keys, [call_id, KEPT_S, "settled", cost]))
+        return bool(self._close(self._keys, [call_id, KEPT_S, cost]))
 
     def release(self, call_id: str) -> bool:
         """Give all back, because the call was never sent; return whether it was open.
@@ -121,7 +121,7 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away; the worst case counts if this is not repeated.
         """
-        return bool(self._close(self._keys, [call_id, KEPT_S, "released", 0]))
+        return bool(self._close(self._keys, [call_id, KEPT_S, 0]))
 
     def open_calls(self, older_than_s: float = 0.0) -> list[OpenCall]:
         """Return the calls that have reserved and not settled, the oldest first.

@@ -19,13 +19,13 @@ local function reserve()
     scopes[#scopes + 1] = ARGV[i]
     add(ARGV[i], 'reserved', WORST)
   end
-  redis.call('HSET', CALL, 'state', 'open', 'worst', ARGV[3], 'scopes', cjson.encode(scopes))
+  redis.call('HSET', CALL, 'worst', ARGV[3], 'scopes', cjson.encode(scopes))
   redis.call('EXPIRE', CALL, KEPT)
   redis.call('ZADD', OPEN, server_time(), CALL_ID)
   redis.call('EXPIRE', OPEN, KEPT)
 end
 
-if redis.call('HGET', CALL, 'state') == 'open' then return {'reserved', '0'} end
+if redis.call('EXISTS', CALL) == 1 then return {'reserved', '0'} end
 local spent = exhausted()
 if spent then return spent end
 reserve()

@@ -53,6 +53,14 @@ def test_releasing_gives_all_back(client: redis.Redis) -> None:
     assert budget.spent(DAY) == Spending(0.0, 0.0)
 
 
+def test_a_call_may_be_free(client: redis.Redis) -> None:
+    budget = Budget(client)
+    assert isinstance(budget.reserve("free", {DAY: 0}, 0), Reserved)
+    assert isinstance(budget.reserve("unlimited", {}, 5), Reserved)
+    assert [budget.settle("free", 0), budget.settle("unlimited", 5)] == [True, True]
+    assert budget.spent(DAY) == Spending(0.0, 0.0)
+
+
 def test_whatever_comes_twice_counts_once(client: redis.Redis) -> None:
     budget = Budget(client)
     assert budget.reserve("a", {DAY: 1}, 0.4) == Reserved(is_new=True)
@@ -114,7 +122,7 @@ def test_nothing_is_left_for_ever(client: redis.Redis) -> None:
     budget.reserve("b", {DAY: 1}, 0.4)
     budget.settle("a", 0.2)
     keys = client.keys()
-    assert len(keys) == 5
+    assert len(keys) == 4  # two scopes, the open call, the list
     assert all(key.startswith("axiom:limits:{budget}:") for key in keys)
     assert all(0 < client.ttl(key) <= 40 * 86400 for key in keys)
 
