@@ -5,6 +5,11 @@ continuously, up to a burst that is a part of the limit: the service's own bucke
 whole limit, so it is never emptied by ours. A call reserves its estimated costs when it is
 granted and settles the fact afterwards; a call that dies in between leaves them spent.
 
+Estimates are worst cases (`max_tokens`), and calls cost a fraction of them. Were all of it
+reserved, a few calls in flight would fill a burst and the limit could not be used up; so what
+is reserved is the estimate times the part that calls of this model were seen to cost, with a
+margin. Where a call costs more, settling takes it, and the service's larger bucket bears it.
+
 Waiting is first come, first served. A ticket takes a turn when it first asks and keeps it until
 it is granted, wherever it asks from: it may wait in a thread, or in a message that comes back
 later. It is granted when all three buckets hold what it needs *and* what everyone ahead of it
@@ -68,6 +73,7 @@ class Policy:
 
     burst: float = 1 / 6  # of the limit; what may go at once after a quiet time
     period_s: float = 60.0  # what the limits are per
+    margin: float | None = 1.25  # over the part of estimates that calls cost; None: reserve all
     lease_s: float = 900.0  # a call that has not settled by then is dead
     longest_wait_s: float = 60.0  # come back and ask again at least this often
     grace_s: float = 2.0  # how late a promise may be kept
@@ -120,7 +126,8 @@ class RateLimit:
         """
         policy = self._policy
         waiting = (policy.longest_wait_s, policy.grace_s, policy.turn_kept_s)
-        answer = self._run(self._acquire, ticket, *costs.in_order(), *waiting)
+        margin = -1.0 if policy.margin is None else policy.margin
+        answer = self._run(self._acquire, ticket, *costs.in_order(), *waiting, margin)
         return Granted() if answer[0] else Wait(float(answer[1]), float(answer[2]))
 
     def settle(self, ticket: str, actual: Costs) -> bool:

@@ -1,6 +1,6 @@
 -- The three token buckets of one model. Every rate_*.lua follows this prelude.
--- KEYS: state (hash), queue (ticket by turn), waiting (ticket to its costs and
--- promise), granted (ticket to what it reserved and when).
+-- KEYS: state (hash), queue (ticket by turn), waiting (ticket to its estimated costs
+-- and promise), granted (ticket to what it reserved, when, and its estimated costs).
 -- ARGV 1-3: configured limits per period; 4: period in s; 5: burst as a part of
 -- the limit; 6: lease of a grant in s; 7: how long the keys are kept in s.
 local STATE, QUEUE, WAITING, GRANTED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -15,8 +15,8 @@ local function numbers(packed)
   return found
 end
 
-local function pack(a, b, c, d)
-  return string.format('%.17g %.17g %.17g %.17g', a, b, c, d)
+local function pack(...)
+  return string.format(string.rep('%.17g ', select('#', ...)), ...)
 end
 
 -- The buckets, filled up to now. Nothing flows in while everyone is paused.

@@ -1,9 +1,11 @@
 -- Grant a ticket, or say how long its turn is away.
 -- ARGV 8: ticket; 9-11: its costs; 12: longest wait that is told; 13: grace;
--- 14: how long a ticket that broke its promise keeps its turn.
+-- 14: how long a ticket that broke its promise keeps its turn; 15: what is reserved
+-- of an estimate, times the part that calls were seen to cost; below 0: all of it.
 -- Returns {1} when granted, else {0, come back in s, estimate in s}.
 local TICKET, COSTS = ARGV[8], {tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])}
 local LONGEST, GRACE, KEPT = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local MARGIN = tonumber(ARGV[15])
 local SOON = 0.05 -- look again, when those ahead should have gone by now
 local EARLY = 0.25 -- a guess that is too low costs a look, one too high costs the turn
 
@@ -36,14 +38,19 @@ local function costs_ahead(now, rank)
   return sums
 end
 
+local function reserved(bucket, cost)
+  if MARGIN < 0 or not bucket.ratio then return cost end
+  return cost * math.min(1, bucket.ratio * MARGIN)
+end
+
 -- A call dearer than a full bucket goes when the bucket is full.
-local function room_needed(bucket, cost, ahead)
-  return ahead + math.min(cost, bucket.burst)
+local function needed(bucket, cost)
+  return math.min(reserved(bucket, cost), bucket.burst)
 end
 
 local function has_room(buckets, ahead)
   for i, bucket in ipairs(buckets) do
-    if bucket.level < room_needed(bucket, COSTS[i], ahead[i]) then return false end
+    if bucket.level < reserved(bucket, ahead[i]) + needed(bucket, COSTS[i]) then return false end
   end
   return true
 end
@@ -54,7 +61,7 @@ local function estimate(buckets, ahead, guess)
   local wait = ahead.tickets > 0 and SOON or 0
   for i, bucket in ipairs(buckets) do
     local spent = ahead[i] * (bucket.ratio or guess)
-    local missing = room_needed(bucket, COSTS[i], spent) - bucket.level
+    local missing = spent + needed(bucket, COSTS[i]) - bucket.level
     wait = math.max(wait, missing / bucket.rate)
   end
   return wait
@@ -62,9 +69,14 @@ end
 
 local function grant(buckets)
   forget(TICKET)
-  for i, bucket in ipairs(buckets) do bucket.level = bucket.level - COSTS[i] end
+  local taken = {}
+  for i, bucket in ipairs(buckets) do
+    taken[i] = reserved(bucket, COSTS[i])
+    bucket.level = bucket.level - taken[i]
+  end
   in_flight(buckets.now)
-  redis.call('HSET', GRANTED, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], buckets.now))
+  local kept = pack(taken[1], taken[2], taken[3], buckets.now, COSTS[1], COSTS[2], COSTS[3])
+  redis.call('HSET', GRANTED, TICKET, kept)
   return {1}
 end
 

@@ -4,10 +4,10 @@
 local TICKET, MADE = ARGV[8], ARGV[12] == '1'
 local SHARE = 0.1 -- of a new observation in the moving average
 
-local function settle(bucket, reserved, actual)
+local function settle(bucket, reserved, estimated, actual)
   bucket.level = math.min(bucket.burst, bucket.level + reserved - actual)
-  if MADE and reserved > 0 then
-    local seen = math.min(actual / reserved, 2)
+  if MADE and estimated > 0 then
+    local seen = math.min(actual / estimated, 2)
     bucket.ratio = SHARE * seen + (1 - SHARE) * (bucket.ratio or seen)
   end
 end
@@ -17,9 +17,9 @@ redis.call('HDEL', WAITING, TICKET)
 local kept = redis.call('HGET', GRANTED, TICKET)
 if not kept then return 0 end
 redis.call('HDEL', GRANTED, TICKET)
-local buckets, reserved = open_buckets(), numbers(kept)
+local buckets, granted = open_buckets(), numbers(kept)
 for i, bucket in ipairs(buckets) do
-  settle(bucket, reserved[i], tonumber(ARGV[8 + i]))
+  settle(bucket, granted[i], granted[4 + i], tonumber(ARGV[8 + i]))
 end
 close_buckets(buckets)
 return 1

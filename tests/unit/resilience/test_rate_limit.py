@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -12,7 +13,7 @@ from tests.unit.resilience.waiting import eventually
 
 # By the hour: in a test hardly anything flows back, so that sums can be told.
 LIMITS = Limits(requests=60, input_tokens=6000, output_tokens=3000)
-HOURLY = Policy(period_s=3600, burst=0.5, longest_wait_s=7200, grace_s=60)
+HOURLY = Policy(period_s=3600, burst=0.5, margin=None, longest_wait_s=7200, grace_s=60)
 ONE = Costs(input_tokens=1000, output_tokens=100)
 HOUR = 3600
 
@@ -133,7 +134,7 @@ def test_who_does_no_harm_to_those_ahead_need_not_wait_for_them(
 def test_a_dead_head_does_not_block_and_has_its_turn_again_when_it_was_only_late(
     client: redis.Redis, tickets: Iterator[str]
 ) -> None:
-    policy = Policy(period_s=3600, burst=0.5, longest_wait_s=0.2, grace_s=0.3)
+    policy = Policy(period_s=3600, burst=0.5, margin=None, longest_wait_s=0.2, grace_s=0.3)
     limit = RateLimit(client, "haiku", LIMITS, policy)
     taken = fill(limit, tickets)
     limit.acquire("head", ONE)
@@ -194,6 +195,16 @@ def test_waiting_is_estimated_by_what_calls_have_cost_so_far(client: redis.Redis
         pass
     first, second = limit.acquire("ahead", ONE), limit.acquire("second", ONE)
     assert waited(second) - waited(first) == pytest.approx(HOUR * 100 / 6000, rel=0.1)
+
+
+def test_reserves_what_calls_were_seen_to_cost_with_a_margin(client: redis.Redis) -> None:
+    limit = RateLimit(client, "haiku", LIMITS, replace(HOURLY, margin=1.5))
+    take(limit, "teaches", Costs(2000, 100))
+    limit.settle("teaches", Costs(200, 100))  # a tenth of the input, all of the output
+    for n in range(10):  # each takes 150 of the 2800 that are left, and 100 of 1400
+        take(limit, f"call-{n}", Costs(1000, 100))
+    assert limit.settle("call-0", Costs(2000, 100))  # more than it was thought to
+    assert isinstance(limit.acquire("next", Costs(1000, 1)), Wait)
 
 
 def test_what_a_dead_call_reserved_stays_spent(client: redis.Redis) -> None:
