@@ -7,7 +7,7 @@ local TICKET, COSTS = ARGV[8], {tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(
 local LONGEST, GRACE, KEPT = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local MARGIN = tonumber(ARGV[15])
 local SOON = 0.05 -- look again, when those ahead should have gone by now
-local EARLY = 0.25 -- a guess that is too low costs a look, one too high costs the turn
+local EARLY = 0 -- a guess that is too low costs a look, one too high costs the turn
 
 local function take_turn()
   if not redis.call('ZSCORE', QUEUE, TICKET) then

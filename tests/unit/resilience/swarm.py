@@ -78,7 +78,8 @@ class Habits:
     """How a caller behaves."""
 
     seconds: float
-    output: int  # tokens of a call, on average; estimated at four times the fact
+    output: int  # tokens of a call, on average
+    exaggeration: int = 4  # of its output, in estimates
     late_s: float = 0.0  # comes back up to so much later than it promised
     limits: Limits = LIMITS  # what it believes at first
     service: Service | None = None
@@ -99,7 +100,7 @@ def call_away(client: redis.Redis, habits: Habits, seed: int) -> list[Call]:
 
 def one_call(limit: RateLimit, actual: Costs, habits: Habits, rng: random.Random) -> Call | None:
     ticket, asked_at = uuid.uuid4().hex, time.monotonic()
-    estimate = Costs(actual.input_tokens + 10, actual.output_tokens * 4)
+    estimate = Costs(actual.input_tokens + 10, actual.output_tokens * habits.exaggeration)
     while not isinstance(answer := limit.acquire(ticket, estimate), Granted):
         time.sleep(answer.seconds + rng.uniform(0, habits.late_s))
     sent_at = time.monotonic()

@@ -29,6 +29,7 @@ from tests.unit.resilience.swarm import (
 LITTLE_OUTPUT = Habits(seconds=4.0, output=20)
 JITTER_S = 0.2  # what a busy machine adds, which the scaled time makes large
 MUCH_OUTPUT = Habits(seconds=4.0, output=80)  # it is output tokens that are short
+WORST_CASES = Habits(seconds=4.0, output=20, exaggeration=50)  # one of them fills a burst
 
 
 def refusals(calls: Sequence[Call]) -> int:
@@ -61,7 +62,9 @@ def longest_wait_in_fair_shares(calls: Sequence[Call], callers: int) -> float:
     return longest_s / (span_s(calls) * callers / len(calls))
 
 
-@pytest.mark.parametrize("habits", [LITTLE_OUTPUT, MUCH_OUTPUT], ids=["input", "output"])
+@pytest.mark.parametrize(
+    "habits", [LITTLE_OUTPUT, MUCH_OUTPUT, WORST_CASES], ids=["input", "output", "worst cases"]
+)
 def test_threads_use_up_the_limit_and_never_overrun_it(client: redis.Redis, habits: Habits) -> None:
     service = Service(time.monotonic())
     habits = replace(habits, service=service)
