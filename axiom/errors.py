@@ -7,6 +7,9 @@ AxiomError
 │   ├── RateLimited          the provider asks us to wait; carries retry_after_s
 │   └── StoreUnavailable     a store cannot be reached
 ├── ProviderDataError        the provider answered, and the answer is unusable
+├── Refused                  a limit of our own says not now; carries retry_in_s
+│   ├── BreakerOpen          the service is down; nothing retries this
+│   └── BudgetSpent          a scope cannot pay the worst case of this call
 ├── ReplayEnded              the replay has shown its last day
 ├── ArtifactMissing          what an earlier step handed on has expired
 ├── UnknownPipeline, UnknownRun
@@ -54,6 +57,22 @@ class StoreUnavailable(TransientError):
 
 class ProviderDataError(AxiomError):
     """The provider answered, and the answer cannot be used."""
+
+
+class Refused(AxiomError):
+    """A limit of our own says not now: defer the work, nothing has failed."""
+
+    def __init__(self, message: str, retry_in_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+
+
+class BreakerOpen(Refused):
+    """The service is down and is not called until it has had time to recover."""
+
+
+class BudgetSpent(Refused):
+    """What is left of the budget does not pay for this call."""
 
 
 class ReplayEnded(AxiomError):

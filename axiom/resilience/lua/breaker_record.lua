@@ -1,0 +1,42 @@
+-- Take note of how a call went. ARGV 8: ok, failed or ignored.
+-- Returns {state before, state after, cool-down in s, failures in the window}.
+local OUTCOME = ARGV[8]
+
+local function count()
+  if OUTCOME == 'ignored' then return end
+  redis.call('HINCRBY', COUNTS, string.format('%.0f:%s', slot_now(), OUTCOME), 1)
+  redis.call('EXPIRE', COUNTS, math.ceil(WINDOW) + 1)
+end
+
+local function open()
+  local openings = tonumber(breaker.openings or 0)
+  local cool_down = math.min(CEILING, COOL_DOWN * 2 ^ math.min(openings, 30))
+  write('state', 'open', 'until', now + cool_down, 'openings', openings + 1, 'probe', '')
+  return cool_down
+end
+
+local function close()
+  redis.call('DEL', STATE, COUNTS)
+end
+
+local function from_closed()
+  count()
+  local found = counted()
+  local enough = found.failed >= THRESHOLD and found.failed >= PART * (found.failed + found.ok)
+  if OUTCOME == 'failed' and enough then return {state, 'open', text(open()), found.failed} end
+  return {state, state, '0', found.failed}
+end
+
+local function from_probe()
+  if OUTCOME == 'failed' then return {state, 'open', text(open()), 1} end
+  if OUTCOME == 'ok' then
+    close()
+    return {state, 'closed', '0', 0}
+  end
+  write('until', now, 'probe', '') -- it learnt nothing: let another one probe
+  return {state, state, '0', 0}
+end
+
+if state == 'closed' then return from_closed() end
+if state == 'half_open' and breaker.probe == HOLDER then return from_probe() end
+return {state, state, '0', 0} -- an echo of a call from before it opened

@@ -1,0 +1,69 @@
+-- The three token buckets of one model. Every rate_*.lua follows this prelude.
+-- KEYS: state (hash), queue (ticket by turn), waiting (ticket to its estimated costs
+-- and promise), granted (ticket to what it reserved, when, and its estimated costs).
+-- ARGV 1-3: configured limits per period; 4: period in s; 5: burst as a part of
+-- the limit; 6: lease of a grant in s; 7: how long the keys are kept in s.
+local STATE, QUEUE, WAITING, GRANTED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local KINDS = {'requests', 'input', 'output'}
+local PERIOD, BURST, LEASE = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local function numbers(packed)
+  local found = {}
+  for number in string.gmatch(packed, '%S+') do
+    found[#found + 1] = tonumber(number)
+  end
+  return found
+end
+
+local function pack(...)
+  return string.format(string.rep('%.17g ', select('#', ...)), ...)
+end
+
+-- The buckets, filled up to now. Nothing flows in while everyone is paused.
+local function open_buckets()
+  local kept, now = hash(STATE), server_time()
+  local opened = {now = now, paused_until = tonumber(kept.paused_until or 0)}
+  local elapsed = math.max(0, now - tonumber(kept.at or now))
+  for i, kind in ipairs(KINDS) do
+    local limit = tonumber(kept[kind .. ':adopted'] or ARGV[i])
+    local bucket = {limit = limit, rate = limit / PERIOD, burst = limit * BURST}
+    local level = tonumber(kept[kind .. ':level'] or bucket.burst)
+    bucket.level = math.min(bucket.burst, level + elapsed * bucket.rate)
+    bucket.ratio = tonumber(kept[kind .. ':ratio'] or '') -- of facts to estimates, once known
+    opened[i] = bucket
+  end
+  opened.filled_at = math.max(now, tonumber(kept.at or 0))
+  return opened
+end
+
+local function close_buckets(opened)
+  local fields = {'at', opened.filled_at, 'paused_until', opened.paused_until}
+  for i, kind in ipairs(KINDS) do
+    for _, name in ipairs({'adopted', 'level', 'ratio'}) do
+      if opened[i][name] then
+        fields[#fields + 1] = kind .. ':' .. name
+        fields[#fields + 1] = opened[i][name]
+      end
+    end
+  end
+  redis.call('HSET', STATE, unpack(fields))
+  for _, key in ipairs(KEYS) do
+    redis.call('EXPIRE', key, ARGV[7])
+  end
+end
+
+-- What granted calls have reserved and not settled. A call that did not settle
+-- within its lease is dead: forgotten here, and what it reserved stays spent.
+local function in_flight(now)
+  local sums = {0, 0, 0}
+  for ticket, packed in pairs(hash(GRANTED)) do
+    local reserved = numbers(packed)
+    if reserved[4] + LEASE < now then
+      redis.call('HDEL', GRANTED, ticket)
+    else
+      for i = 1, 3 do sums[i] = sums[i] + reserved[i] end
+    end
+  end
+  return sums
+end
+

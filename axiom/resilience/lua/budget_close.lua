@@ -1,0 +1,11 @@
+-- Settle a call at what it cost (ARGV 3; nothing when it is released), only once: it is
+-- forgotten then. Returns 1 when it was open.
+local call = hash(CALL)
+if not call.worst then return 0 end
+for _, scope in ipairs(cjson.decode(call.scopes)) do
+  add(scope, 'reserved', -tonumber(call.worst))
+  add(scope, 'settled', tonumber(ARGV[3]))
+end
+redis.call('DEL', CALL)
+redis.call('ZREM', OPEN, CALL_ID)
+return 1

@@ -1,0 +1,182 @@
+"""How many requests and tokens a minute a model may be asked for, by all workers of all hosts.
+
+Three token buckets per model, in Redis: requests, input tokens, output tokens. They fill
+continuously, up to a burst that is a part of the limit: the service's own bucket holds the
+whole limit, so it is never emptied by ours. A call reserves its estimated costs when it is
+granted and settles the fact afterwards; a call that dies in between leaves them spent.
+
+Estimates are worst cases (`max_tokens`), and calls cost a fraction of them. Were all of it
+reserved, a few calls in flight would fill a burst and the limit could not be used up; so what
+is reserved is the estimate times the part that calls of this model were seen to cost, with a
+margin. Where a call costs more, settling takes it, and the service's larger bucket bears it.
+
+Waiting is first come, first served. A ticket takes a turn when it first asks and keeps it until
+it is granted, wherever it asks from: it may wait in a thread, or in a message that comes back
+later. It is granted when all three buckets hold what it needs *and* what everyone ahead of it
+needs, so nobody is overtaken to their harm. A ticket that does not come back when it promised
+(a killed worker) is skipped.
+
+Keys: `axiom:limits:{rate:<model>}:*`, one cluster slot by its hash tag, gone a day after the
+last use. When Redis is away every method raises StoreUnavailable: no call is made unlimited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import redis
+
+from axiom.resilience import store
+
+KINDS = ("requests", "input-tokens", "output-tokens")  # as the headers call them
+KEPT_S = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a model may be asked for in a period."""
+
+    requests: float
+    input_tokens: float
+    output_tokens: float
+
+    def __post_init__(self) -> None:
+        if not all(limit > 0 for limit in astuple(self)):
+            raise ValueError(f"every limit must be above zero: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one call takes from each bucket."""
+
+    input_tokens: int
+    output_tokens: int
+    requests: int = 1
+
+    def __post_init__(self) -> None:
+        if min(astuple(self)) < 0:
+            raise ValueError(f"costs cannot be negative: {self}")
+
+    def in_order(self) -> tuple[int, int, int]:
+        """Return the costs in the order of the buckets."""
+        return self.requests, self.input_tokens, self.output_tokens
+
+
+NOTHING = Costs(0, 0, requests=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How waiting is done; the defaults suit limits per minute."""
+
+    burst: float = 1 / 6  # of the limit; what may go at once after a quiet time
+    period_s: float = 60.0  # what the limits are per
+    margin: float | None = 1.25  # over the part of estimates that calls cost; None: reserve all
+    lease_s: float = 900.0  # a call that has not settled by then is dead
+    longest_wait_s: float = 60.0  # come back and ask again at least this often
+    grace_s: float = 2.0  # how late a promise may be kept
+    turn_kept_s: float = 600.0  # how long a ticket that broke its promise keeps its turn
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Go: the costs are reserved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not yet: ask again with the same ticket after `seconds`, which counts as promised."""
+
+    seconds: float
+    estimate_s: float  # until its turn, by what calls have cost so far; may be longer
+
+    def is_short(self, hold_s: float = 5.0) -> bool:
+        """Tell whether to sleep in place; else hand the message back, with its ticket."""
+        return self.seconds <= hold_s
+
+
+class RateLimit:
+    """The limit of one model. All users of a model must give the same limits and policy."""
+
+    def __init__(
+        self, client: redis.Redis, model: str, limits: Limits, policy: Policy | None = None
+    ) -> None:
+        self._policy = policy or Policy()
+        tag = f"{store.PREFIX}:{{rate:{model}}}"
+        self._keys = [f"{tag}:{name}" for name in ("state", "queue", "waiting", "granted")]
+        self._common = [
+            *(limits.requests, limits.input_tokens, limits.output_tokens),
+            *(self._policy.period_s, self._policy.burst, self._policy.lease_s, KEPT_S),
+        ]
+        self._acquire, self._settle, self._correct, self._pause = (
+            store.script(client, "buckets", f"rate_{name}")
+            for name in ("acquire", "settle", "correct", "pause")
+        )
+
+    def acquire(self, ticket: str, costs: Costs) -> Granted | Wait:
+        """Reserve the costs of a call, or say when to ask again.
+
+        A ticket names one attempt at one call. Asked for again after it was granted, it queues
+        as a new attempt and what it had reserved stays spent.
+
+        Raises:
+            StoreUnavailable: Redis is away; the call must not be made.
+        """
+        policy = self._policy
+        waiting = (policy.longest_wait_s, policy.grace_s, policy.turn_kept_s)
+        margin = -1.0 if policy.margin is None else policy.margin
+        answer = self._run(self._acquire, ticket, *costs.in_order(), *waiting, margin)
+        return Granted() if answer[0] else Wait(float(answer[1]), float(answer[2]))
+
+    def settle(self, ticket: str, actual: Costs) -> bool:
+        """Replace the reserved costs by the actual ones; return whether any were reserved.
+
+        Twice is once. More than was reserved may take a bucket below zero.
+
+        Raises:
+            StoreUnavailable: Redis is away; the reservation stays spent if this is not repeated.
+        """
+        return bool(self._run(self._settle, ticket, *actual.in_order(), 1))
+
+    def release(self, ticket: str) -> bool:
+        """Leave the queue, or give everything back because the call was never sent.
+
+        Raises:
+            StoreUnavailable: Redis is away; the reservation stays spent if this is not repeated.
+        """
+        return bool(self._run(self._settle, ticket, *NOTHING.in_order(), 0))
+
+    def correct(self, headers: Mapping[str, str]) -> None:
+        """Learn from a response's `anthropic-ratelimit-*` headers; settle the call first.
+
+        The service's limits replace ours. Where it says less remains than we think (somebody
+        else uses the key), ours is lowered to that, less what is in flight. Its `reset` is not
+        used: it is the time of another machine's clock, and follows from limit and remaining.
+
+        Raises:
+            StoreUnavailable: Redis is away.
+        """
+        limits = [_number(headers, kind, "limit") for kind in KINDS]
+        remaining = [_number(headers, kind, "remaining") for kind in KINDS]
+        if max(*limits, *remaining) >= 0:
+            self._run(self._correct, *limits, *remaining)
+
+    def pause(self, seconds: float) -> float:
+        """Let nobody through for so long, on `retry-after`; return how long the pause is now.
+
+        Raises:
+            StoreUnavailable: Redis is away.
+        """
+        return float(self._run(self._pause, max(0.0, seconds)))
+
+    def _run(self, run: store.Run, *args: str | int | float) -> Any:
+        return run(self._keys, [*self._common, *args])
+
+
+def _number(headers: Mapping[str, str], kind: str, name: str) -> int:
+    try:
+        return int(headers[f"anthropic-ratelimit-{kind}-{name}"])
+    except (KeyError, ValueError):  # absent, or nothing that we understand
+        return -1
