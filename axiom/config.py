@@ -9,6 +9,7 @@ terminal finds it too.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,6 +45,23 @@ class Settings(BaseSettings):
     market: Literal["replay", "yfinance"] = "replay"
     analyst: Literal["local", "claude"] = "local"
     anthropic_api_key: SecretStr = Field(SecretStr(""), validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: str = Field("", validation_alias="ANTHROPIC_BASE_URL")
+    claude_imitation: bool = False  # what answers is not Anthropic's; set by `up --fake-claude`
+    claude_small: str = "claude-haiku-5-5"  # classifies headlines
+    claude_large: str = "claude-sonnet-5-5"  # reads companies, explains, decides what is unsure
+    claude_effort: Literal["low", "medium", "high"] = "low"
+    claude_escalate_below: float = Field(0.6, ge=0, le=1)  # confidence
+    claude_timeout_s: float = Field(120.0, gt=0)
+    claude_in_flight: int = Field(16, ge=1)  # calls at once, of all workers
+    # until the first answer tells the account's own
+    claude_requests_per_minute: int = Field(50, ge=1)
+    claude_input_tokens_per_minute: int = Field(30_000, ge=1)
+    claude_output_tokens_per_minute: int = Field(8_000, ge=1)
+    claude_day_usd: Decimal = Field(Decimal(10), ge=0)
+    claude_pipeline_usd: Decimal = Field(Decimal(5), ge=0)  # of each pipeline in a day
+    claude_run_usd: Decimal = Field(Decimal(2), ge=0)
+    claude_refused: Literal["defer", "local"] = "defer"  # no budget, or the breaker is open
+    claude_batch: Literal["on", "off"] = "off"  # half the price for what can wait
     rss_feeds: Annotated[tuple[str, ...], NoDecode] = ()
     universe: Path | None = None
 

@@ -26,6 +26,7 @@ write with natural keys.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -67,7 +68,11 @@ class Context(Generic[S]):
     inputs: Mapping[str, Any] = field(default_factory=dict)
     # by step name: {item: error} of what failed before this step
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    step: str = ""
 
+
+CURRENT: ContextVar[Context[Any] | None] = ContextVar("current_step", default=None)
+"""The step that runs here, for what works on its behalf and must say so: the call book."""
 
 StepFunction = Callable[[Context[Any]], Json]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from axiom.errors import AxiomError, RateLimited, TransientError
-from axiom.flow import Artifacts, Call, Context, Flow
+from axiom.errors import AxiomError, RateLimited, Refused, TransientError
+from axiom.flow import CURRENT, Artifacts, Call, Context, Flow
 from axiom.model import Json, RunState, Started
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 4  # also for a step whose worker dies each time: a poison step ends
 BACKOFF_BASE_S, BACKOFF_MAX_S = 1.0, 30.0
+DEFER_S, DEFER_MAX_S = 30.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ def execute_step(
     try:
         if started.attempt > MAX_ATTEMPTS:
             raise AxiomError(f"gave up: {MAX_ATTEMPTS} attempts ended without an answer")
-        output = flow.steps()[call.step](_context(engine, run_id, call, started))
+        context = _context(engine, run_id, call, started)
+        CURRENT.set(context)
+        output = flow.steps()[call.step](context)
     except Exception as error:
         return _not_done(engine, flow, run_id, call, started, error, also_transient)
     engine.ledger.finish_step(run_id, call, output)
@@ -81,6 +84,7 @@ def _context(engine: Engine, run_id: str, call: Call, started: Started) -> Conte
         params=started.params,
         inputs=started.inputs,
         failures=started.failures,
+        step=call.step,
     )
 
 
@@ -94,6 +98,10 @@ def _not_done(
     also_transient: tuple[type[BaseException], ...],
 ) -> Outcome:
     text, trace = describe(error), traceback.format_exc()
+    if isinstance(error, Refused):  # nothing failed: it is not an attempt
+        delay_s = min(error.retry_in_s or DEFER_S, DEFER_MAX_S)
+        engine.ledger.defer_step(run_id, call, reason=text, delay_s=delay_s)
+        return Outcome("retry", error=text, delay_s=delay_s)
     if isinstance(error, (TransientError, *also_transient)) and started.attempt < MAX_ATTEMPTS:
         delay_s = backoff_s(started.attempt, error)
         engine.ledger.retry_step(run_id, call, error=text, traceback=trace, delay_s=delay_s)

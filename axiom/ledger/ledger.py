@@ -128,6 +128,11 @@ class Ledger:
         delay = timedelta(seconds=delay_s)
         self._end("retry_step", run_id, call, error=error, traceback=traceback, delay=delay)
 
+    def defer_step(self, run_id: str, call: Call, *, reason: str, delay_s: float) -> None:
+        """Say that a step may not run yet; this was no attempt."""
+        delay = timedelta(seconds=delay_s)
+        self._end("defer_step", run_id, call, error=f"deferred: {reason}", delay=delay)
+
     def fail_step(self, run_id: str, call: Call, *, error: str, traceback: str) -> None:
         """Keep a step's error; the later steps of its item are skipped."""
         self._end("fail_step", run_id, call, error=error, traceback=traceback)

@@ -62,6 +62,11 @@ UPDATE steps SET state = 'retrying', error = %(error)s, traceback = %(traceback)
        ended_at = clock_timestamp(), retry_at = clock_timestamp() + %(delay)s
 WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s AND state = 'running';
 
+-- :defer_step a limit of our own said not now; the attempt does not count
+UPDATE steps SET state = 'retrying', attempt = attempt - 1, error = %(error)s, traceback = NULL,
+       ended_at = clock_timestamp(), retry_at = clock_timestamp() + %(delay)s
+WHERE run_id = %(run_id)s AND name = %(name)s AND item = %(item)s AND state = 'running';
+
 -- :fail_step keep the error; what depended on it within its item is skipped
 UPDATE steps SET state = 'failed', error = %(error)s, traceback = %(traceback)s,
        ended_at = clock_timestamp()

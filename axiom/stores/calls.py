@@ -1,0 +1,117 @@
+"""The call book: every paid call, from before it is made; and the answers, kept by question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from axiom.paid import Call, Standing, Usage
+from axiom.stores.postgres import Postgres, named_queries
+
+Group = Literal["pipeline", "model", "company", "day"]
+SCOPES = ("day", "pipeline", "run")
+
+
+class CallBook:
+    """The tables `calls`, `answers` and `budgets`.
+
+    A call is booked at its worst before it is made, and at what it cost in the same
+    transaction that keeps its answer: whenever its process dies, the book says no less
+    than what was spent. Raises `StoreUnavailable` when Postgres cannot be reached.
+    """
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._db = postgres
+        self._sql = named_queries("calls")
+
+    # --- questions ---
+
+    def answer(self, question_hash: str) -> dict[str, Any] | None:
+        """Return `text`, `stop_reason` and `model` of the answer; None when there is none."""
+        rows = self._db.query(self._sql["answer"], {"question_hash": question_hash})
+        return rows[0] if rows else None
+
+    @contextmanager
+    def asking(self, question_hash: str) -> Iterator[Standing]:
+        """Let no other worker put this question meanwhile; wait while one does.
+
+        The lock is this thread's connection's, and ends with it.
+        """
+        asked = {"question_hash": question_hash, "key": f"question/{question_hash}"}
+        row = self._db.query(self._sql["ask"], asked)[0]
+        limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
+        try:
+            yield Standing(row["answer"], row["attempts"], limits)
+        finally:
+            self._db.query(self._sql["asked"], asked)
+
+    # --- calls ---
+
+    def begin(self, call: Call) -> None:
+        """Book a call that is about to be made, at its worst."""
+        asked = {name: getattr(call, name) for name in Call.__slots__}
+        self._db.execute(self._sql["begin"], asked | {"subjects": list(call.subjects)})
+
+    def finish(
+        self,
+        call: Call,
+        usage: Usage,
+        usd: Decimal,
+        *,
+        text: str,
+        stop_reason: str,
+        model: str,
+        request_id: str | None,
+    ) -> None:
+        """Keep the answer and what it cost, together."""
+        row = asdict(usage) | {
+            "id": call.id, "question_hash": call.question_hash, "usd": usd, "text": text,
+            "stop_reason": stop_reason, "outcome": stop_reason, "model": model,
+            "request_id": request_id,
+        }  # fmt: skip
+        with self._db.transaction() as cursor:
+            cursor.execute(self._sql["finish"], row)
+            cursor.execute(self._sql["keep_answer"], row)
+
+    def fail(self, call: Call, outcome: str, request_id: str | None = None) -> None:
+        """Book a call that failed and cost nothing."""
+        row = {"id": call.id, "outcome": outcome, "request_id": request_id}
+        self._db.execute(self._sql["fail"], row)
+
+    def lose(self, call: Call, outcome: str) -> None:
+        """Book a call whose answer was lost, at its worst."""
+        self._db.execute(self._sql["lose"], {"id": call.id, "outcome": outcome})
+
+    def lose_old(self, older_than: timedelta) -> list[str]:
+        """Book the calls that died with their process; return their ids."""
+        rows = self._db.query(self._sql["lose_old"], {"older_than": older_than})
+        return [row["id"] for row in rows]
+
+    def ended(self, ids: Sequence[str]) -> dict[str, Decimal]:
+        """Return what those of these calls cost that have ended."""
+        rows = self._db.query(self._sql["ended"], {"ids": list(ids)})
+        return {row["id"]: row["usd"] for row in rows}
+
+    def begun(self, ids: Sequence[str]) -> set[str]:
+        """Return those of these calls that were ever made."""
+        return {r["id"] for r in self._db.query(self._sql["known_ids"], {"ids": list(ids)})}
+
+    # --- budgets and costs ---
+
+    def limits(self) -> dict[str, Decimal]:
+        """Return the limits that a person set, by scope: day, pipeline, run."""
+        return {row["scope"]: row["limit_usd"] for row in self._db.query(self._sql["limits"])}
+
+    def set_limit(self, scope: str, limit_usd: Decimal | None, *, by: str) -> None:
+        """Set the limit of a scope; None: back to the settings."""
+        name = "clear_limit" if limit_usd is None else "set_limit"
+        self._db.execute(self._sql[name], {"scope": scope, "limit_usd": limit_usd, "by": by})
+
+    def costs(self, by: Group, since: datetime, *, imitation: bool) -> list[Mapping[str, Any]]:
+        """Return calls, tokens and dollars by group, the dearest first (days: newest first)."""
+        asked = {"since": since, "imitation": imitation}
+        return list(self._db.query(self._sql[f"costs_by_{by}"], asked))

@@ -1,0 +1,106 @@
+-- :answer what was said to this very question
+SELECT text, stop_reason, model FROM answers WHERE question_hash = %(question_hash)s;
+
+-- :ask be the only one to put a question; learn what is known of it, by a snapshot of after
+-- the lock
+SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
+SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
+        FROM answers WHERE question_hash = %(question_hash)s) AS answer,
+       (SELECT count(*) FROM calls WHERE question_hash = %(question_hash)s) AS attempts,
+       (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits;
+
+-- :asked let go of it
+SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
+
+-- :begin say that a call is about to be made; from here on it counts at its worst
+INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
+                   worst_usd, imitation, batch_id)
+VALUES (%(id)s, %(question_hash)s, %(attempt)s, %(pipeline)s, %(run_id)s, %(step)s, %(subjects)s,
+        %(prompt)s, %(model)s, %(worst_usd)s, %(imitation)s, %(batch_id)s);
+
+-- :finish settle a call that was answered; also one that was given up as lost
+UPDATE calls SET state = 'answered', outcome = %(outcome)s, usd = %(usd)s,
+       input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
+       thinking_tokens = %(thinking_tokens)s, cache_write_5m = %(cache_write_5m)s,
+       cache_write_1h = %(cache_write_1h)s, cache_read = %(cache_read)s,
+       latency_s = EXTRACT(epoch FROM clock_timestamp() - started_at),
+       request_id = %(request_id)s, ended_at = clock_timestamp()
+WHERE id = %(id)s AND state IN ('open', 'lost');
+
+-- :keep_answer keep what was said; the first answer stays
+INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
+VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(model)s, %(id)s)
+ON CONFLICT DO NOTHING;
+
+-- :fail a call that cost nothing
+UPDATE calls SET state = 'failed', outcome = %(outcome)s, usd = 0, request_id = %(request_id)s,
+       latency_s = EXTRACT(epoch FROM clock_timestamp() - started_at), ended_at = clock_timestamp()
+WHERE id = %(id)s AND state = 'open';
+
+-- :lose a call whose answer never came: it may have been paid, so it counts at its worst
+UPDATE calls SET state = 'lost', outcome = %(outcome)s, usd = worst_usd,
+       latency_s = EXTRACT(epoch FROM clock_timestamp() - started_at), ended_at = clock_timestamp()
+WHERE id = %(id)s AND state = 'open';
+
+-- :lose_old the calls of processes that died: open for longer than any call may take
+UPDATE calls SET state = 'lost', outcome = 'its process died', usd = worst_usd,
+       ended_at = clock_timestamp()
+WHERE state = 'open' AND batch_id IS NULL
+  AND started_at < clock_timestamp() - %(older_than)s::interval
+RETURNING id;
+
+-- :ended what became of calls that a reservation is still held for
+SELECT id, state, usd FROM calls WHERE id = ANY(%(ids)s) AND state <> 'open';
+
+-- :known_ids which of these were ever begun
+SELECT id FROM calls WHERE id = ANY(%(ids)s);
+
+-- :limits what a person set
+SELECT scope, limit_usd FROM budgets;
+
+-- :set_limit set it
+INSERT INTO budgets (scope, limit_usd, set_by) VALUES (%(scope)s, %(limit_usd)s, %(by)s)
+ON CONFLICT (scope) DO UPDATE
+SET limit_usd = excluded.limit_usd, set_by = excluded.set_by, set_at = clock_timestamp();
+
+-- :clear_limit back to the settings
+DELETE FROM budgets WHERE scope = %(scope)s;
+
+-- :costs_by_pipeline
+SELECT pipeline AS key, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
+       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
+       sum(coalesce(usd, worst_usd)) AS usd
+FROM calls WHERE started_at >= %(since)s AND imitation = %(imitation)s
+GROUP BY key ORDER BY usd DESC, key;
+
+-- :costs_by_model
+SELECT model AS key, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
+       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
+       sum(coalesce(usd, worst_usd)) AS usd
+FROM calls WHERE started_at >= %(since)s AND imitation = %(imitation)s
+GROUP BY key ORDER BY usd DESC, key;
+
+-- :costs_by_day
+SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS key, count(*) AS calls,
+       count(*) FILTER (WHERE state = 'lost') AS lost,
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
+       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
+       sum(coalesce(usd, worst_usd)) AS usd
+FROM calls WHERE started_at >= %(since)s AND imitation = %(imitation)s
+GROUP BY key ORDER BY key DESC;
+
+-- :costs_by_company a call about several companies is shared out evenly
+SELECT subject AS key, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) / cardinality(subjects)) AS input_tokens,
+       sum(cache_read / cardinality(subjects)) AS cache_read,
+       sum(output_tokens / cardinality(subjects)) AS output_tokens,
+       sum(coalesce(usd, worst_usd) / cardinality(subjects)) AS usd
+FROM calls, unnest(subjects) AS subject
+WHERE started_at >= %(since)s AND imitation = %(imitation)s
+GROUP BY key ORDER BY usd DESC, key;

@@ -1,0 +1,114 @@
+"""Compose the gateway to Claude from the settings; and mend what dead processes left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from axiom.config import Settings
+
+if TYPE_CHECKING:
+    from axiom.analysts.gateway import Gateway
+    from axiom.resilience.budget import Budget
+    from axiom.resilience.guard import Guard
+    from axiom.stores.calls import CallBook
+
+GRACE_S = 30.0  # over the time-out of a call: then its process is dead
+
+
+class Claude:
+    """Everything about Claude, once per process and only when used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._guards: dict[str, Guard] = {}
+
+    @cached_property
+    def book(self) -> CallBook:
+        """The call book; never rolled back, since what was paid was paid."""
+        from axiom.stores.calls import CallBook
+        from axiom.stores.postgres import Postgres
+
+        return CallBook(Postgres(self._settings.require("postgres_url")))
+
+    @cached_property
+    def _redis(self) -> Any:
+        from axiom.resilience.store import connect
+
+        return connect(self._settings.require("redis_url"))
+
+    @cached_property
+    def budget(self) -> Budget:
+        """Dollars."""
+        from axiom.resilience.budget import Budget
+
+        return Budget(self._redis)
+
+    @cached_property
+    def _client(self) -> Any:
+        import anthropic
+
+        return anthropic.Anthropic(
+            api_key=self._settings.anthropic_api_key.get_secret_value() or None,
+            base_url=self._settings.anthropic_base_url or None,
+            max_retries=0,  # ours are bounded, jittered and counted
+            timeout=self._settings.claude_timeout_s,
+        )
+
+    def guard(self, model: str) -> Guard:
+        """The limits of a model."""
+        if model not in self._guards:
+            self._guards[model] = self._make_guard(model)
+        return self._guards[model]
+
+    def _make_guard(self, model: str) -> Guard:
+        import time
+
+        from axiom.resilience import rate_limit
+        from axiom.resilience.breaker import Breaker
+        from axiom.resilience.bulkhead import Bulkhead
+        from axiom.resilience.guard import Guard
+
+        wanted = self._settings
+        limits = rate_limit.Limits(
+            wanted.claude_requests_per_minute,
+            wanted.claude_input_tokens_per_minute,
+            wanted.claude_output_tokens_per_minute,
+        )
+        return Guard(
+            breaker=Breaker(self._redis, "claude"),
+            rate=rate_limit.RateLimit(self._redis, model, limits),
+            bulkhead=Bulkhead(self._redis, "claude", wanted.claude_in_flight),
+            lease_s=wanted.claude_timeout_s + GRACE_S,
+            sleep=time.sleep,
+        )
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The one way to Claude."""
+        from axiom.analysts.gateway import Gateway, Limits
+
+        wanted = self._settings
+        return Gateway(
+            book=self.book,
+            budget=self.budget,
+            guard=self.guard,
+            client=lambda: self._client,
+            limits=Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd),
+            imitation=wanted.claude_imitation,
+        )
+
+    def sweep(self) -> list[str]:
+        """Book the calls of dead processes as lost, settle what they reserved; return their ids."""
+        age_s = self._settings.claude_timeout_s + GRACE_S
+        lost = self.book.lose_old(timedelta(seconds=age_s))
+        held = [call.call_id for call in self.budget.open_calls(older_than_s=age_s)]
+        cost = self.book.ended(held) if held else {}
+        begun = self.book.begun(held) if held else set()
+        for call_id in held:
+            if call_id in cost:
+                self.budget.settle(call_id, cost[call_id])
+            elif call_id not in begun:  # its process died before the call
+                self.budget.release(call_id)
+        return lost
