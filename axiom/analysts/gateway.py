@@ -51,7 +51,6 @@ _rng = random.Random()
 class Book(Protocol):
     """Keeps calls and answers; see `axiom/stores/calls.py`."""
 
-    def answer(self, question_hash: str) -> Mapping[str, Any] | None: ...  # noqa: D102
     def asking(self, question_hash: str) -> AbstractContextManager[Standing]: ...  # noqa: D102
     def begin(self, call: Call) -> None: ...  # noqa: D102
     def finish(  # noqa: D102
@@ -103,8 +102,6 @@ class Gateway:
             AxiomError: Claude says that the question is wrong; asking again would not help.
         """
         name = self.name_of(question)
-        if known := self.book.answer(name):
-            return self._known(name, known)
         with self.book.asking(name) as standing:
             if standing.answer:
                 return self._known(name, standing.answer)

@@ -30,11 +30,6 @@ class CallBook:
 
     # --- questions ---
 
-    def answer(self, question_hash: str) -> dict[str, Any] | None:
-        """Return `text`, `stop_reason` and `model` of the answer; None when there is none."""
-        rows = self._db.query(self._sql["answer"], {"question_hash": question_hash})
-        return rows[0] if rows else None
-
     @contextmanager
     def asking(self, question_hash: str) -> Iterator[Standing]:
         """Let no other worker put this question meanwhile; wait while one does.
@@ -73,9 +68,8 @@ class CallBook:
             "stop_reason": stop_reason, "outcome": stop_reason, "model": model,
             "request_id": request_id,
         }  # fmt: skip
-        with self._db.transaction() as cursor:
-            cursor.execute(self._sql["finish"], row)
-            cursor.execute(self._sql["keep_answer"], row)
+        # two statements in one message are one transaction
+        self._db.execute(f"{self._sql['finish']}; {self._sql['keep_answer']}", row)
 
     def fail(self, call: Call, outcome: str, request_id: str | None = None) -> None:
         """Book a call that failed and cost nothing."""

@@ -1,6 +1,3 @@
--- :answer what was said to this very question
-SELECT text, stop_reason, model FROM answers WHERE question_hash = %(question_hash)s;
-
 -- :ask be the only one to put a question; learn what is known of it, by a snapshot of after
 -- the lock
 SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
