@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg2.extras import Json as Jsonb
 from psycopg2.extras import execute_values
 
 from axiom.errors import UnknownRun
 from axiom.flow import Call
 from axiom.model import Json, Run, RunState, StepRow, StepState
-from axiom.stores.postgres import Postgres, named_queries
+from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 
 @dataclass(frozen=True, slots=True)
