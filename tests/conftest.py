@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,9 +62,11 @@ class Embedded:
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with ExitStack() as stack:
-        yield Embedded(tmp_path_factory.mktemp("servers"), stack)
+def embedded() -> Iterator[Embedded]:
+    # not below pytest's own directory: each pytest that starts closes that to other users,
+    # and so to Postgres, which does not run as root
+    with TemporaryDirectory(prefix="axiom-tests-") as directory, ExitStack() as stack:
+        yield Embedded(Path(directory), stack)
 
 
 def _server(name: str, embedded: Embedded, request: pytest.FixtureRequest) -> str:
