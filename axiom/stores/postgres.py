@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
@@ -140,6 +141,10 @@ class Postgres:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except psycopg2.errors.UndefinedTable as error:
+            raise ConfigError(
+                "AXIOM_POSTGRES_URL", "this database has no tables of Axiom yet: axiom release"
+            ) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error

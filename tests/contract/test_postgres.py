@@ -123,6 +123,11 @@ def test_an_address_that_cannot_be_read_is_a_wrong_setting_and_is_not_repeated(u
     assert told.value.__cause__ is None
 
 
+def test_a_database_without_tables_is_told_what_makes_them(db: Postgres) -> None:
+    with pytest.raises(ConfigError, match="axiom release"):
+        db.query("SELECT * FROM no_such_table")
+
+
 # --- transactions ---
 
 
