@@ -388,7 +388,7 @@ def floor_time(moment: datetime, interval: timedelta) -> datetime:
 def content_hash(*parts: Json) -> str:
     """SHA-256 (hex) of the parts, unambiguous and stable over processes and versions."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def chunked(items: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:

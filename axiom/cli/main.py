@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from axiom.errors import AxiomError, ConfigError
+from axiom.errors import AxiomError, ConfigError, UnknownPipeline
 from axiom.model import PIPELINES
 
 cli = typer.Typer(
@@ -24,7 +24,8 @@ cli.add_typer(runs_cli, name="runs")
 
 def _pipeline(value: str) -> str:
     if value not in PIPELINES:
-        raise typer.BadParameter(f"{value!r}; choose from {', '.join(PIPELINES)}")
+        *others, last = PIPELINES
+        raise UnknownPipeline(f"no pipeline {value!r}; choose {', '.join(others)} or {last}")
     return value
 
 
@@ -52,7 +53,7 @@ def up(
         bool, typer.Option("--json", help="With --once: one JSON object on the last line.")
     ] = False,
 ) -> None:
-    """Start everything here: servers that have no URL, workers, beat, Flower."""
+    """Start everything here: missing servers, workers, beat, Flower."""
     from axiom.cli.commands import up as command
 
     raise typer.Exit(command(once=once, as_json=as_json))
@@ -167,7 +168,7 @@ def _parsed(params: list[str] | None) -> dict[str, Any]:
 def main() -> None:
     """Run the command; an error that Axiom means is one sentence, not a traceback."""
     try:
-        cli()
+        cli(prog_name="axiom")
     except ConfigError as error:
         sys.exit(_complain(error, 2))
     except AxiomError as error:

@@ -20,6 +20,9 @@ COLOURS = {
     "queued": "dim", "pending": "dim", "never ran": "dim",
 }  # fmt: skip
 MANY_ITEMS = 12  # mapped steps beyond this many are counted, not listed
+# of what a step handed on, a person sees this much; the whole of it is in the JSON
+LONG_NAME, LONG_VALUE, LONG_FACTS, LONG_REASON = 20, 40, 160, 160
+REFERENCES = ("axiom:artifact:", "memory:")
 
 
 def say(text: str) -> None:
@@ -55,13 +58,13 @@ def runs(found: Sequence[Run], *, as_json: bool) -> None:
     if not found:
         say("No runs. Ask for one: axiom trigger ingestion")
         return
-    table = _table("run", "pipeline", "logical time", "state", "seconds", "reason")
+    table = _table("run", "pipeline", "logical time", "state", "seconds")
     for each in found:
         table.add_row(
             each.id[:8], each.pipeline, moment(each.logical_at), coloured(each.state),
-            seconds(each.duration_s), _text(each.reason),
+            seconds(each.duration_s),
         )  # fmt: skip
-    console().print(table)
+    _print_with_reasons(table, [(each.id[:8], each.reason) for each in found])
 
 
 def run(found: Run, steps: Sequence[StepRow], *, as_json: bool, outputs: bool = False) -> None:
@@ -114,7 +117,52 @@ def _counted(steps: Sequence[StepRow]) -> list[tuple[Any, ...]]:
 def _said(step: StepRow, outputs: bool) -> Any:
     if step.error or not outputs or step.output is None:
         return _text(step.error)
-    return _text(json.dumps(step.output, ensure_ascii=False)[:300])
+    return _text(facts(step.output))
+
+
+def facts(output: Any) -> str:
+    """What a step handed on, short: `rows=25 gaps=none`; references are left out."""
+    if not isinstance(output, Mapping) or any(len(str(key)) > LONG_NAME for key in output):
+        held = fact(output)
+        return f"{held} items" if held.isdigit() and _is_nested(output) else held
+    told = [f"{key}={fact(value)}" for key, value in output.items() if not _is_reference(value)]
+    return shorten(" ".join(told), LONG_FACTS)
+
+
+def fact(value: Any) -> str:
+    """One value; what is long or nested is counted."""
+    if _is_nested(value):
+        return _facts_within(value) if value else "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return shorten(str(value).removesuffix("+00:00"), LONG_VALUE)
+
+
+def _facts_within(value: Any) -> str:
+    pairs = isinstance(value, Mapping)
+    inner = list(value.values()) if pairs else list(value)
+    told = [f"{key}:{fact(each)}" for key, each in value.items()] if pairs else map(fact, inner)
+    line = ",".join(told)
+    return str(len(value)) if len(line) > LONG_VALUE or any(map(_is_nested, inner)) else line
+
+
+def shorten(text: str, most: int) -> str:
+    """Text of one line and at most this length; what is cut off becomes an ellipsis."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    cut = line[: most - 1]
+    return (cut[: cut.rfind(" ")] if " " in cut else cut) + "…"
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(REFERENCES)
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, list | Mapping)
 
 
 def status(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) -> None:
@@ -122,25 +170,40 @@ def status(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) -
     if as_json:
         print_json({"at": now, "pipelines": list(rows)})
         return
-    table = _table("pipeline", "last run", "logical time", "last good", "next", "why")
+    table = _table("pipeline", "last run", "logical time", "last good", "next")
     for row in rows:
         good = f"{ago(row['good_at'], now)} ago" if row["good_at"] else "never"
         table.add_row(
             row["pipeline"], coloured(row["state"]), moment(row["last_at"]),
             good if row["fresh"] else f"[yellow]{good}[/]",
             f"in {ago(now, row['next_at'])}" if row["next_at"] else "-",
-            _text(row["reason"]),
         )  # fmt: skip
-    console().print(table)
+    _print_with_reasons(table, [(row["pipeline"], row["reason"]) for row in rows])
+
+
+def _print_with_reasons(table: Table, reasons: Sequence[tuple[str, str | None]]) -> None:
+    # below the table: beside it they would have ten columns of eighty
+    from rich.padding import Padding
+    from rich.table import Table
+
+    out, notes = console(), Table.grid(padding=(0, 2, 0, 0))
+    notes.add_column(no_wrap=True)
+    notes.add_column(overflow="fold")
+    for name, reason in reasons:
+        if reason:
+            notes.add_row(name, _text(shorten(reason, LONG_REASON)))
+    out.print(table)
+    if notes.row_count:
+        out.print(Padding(notes, (0, 0, 0, 1)))
 
 
 def _table(*columns: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for name in columns:
-        wraps = name in ("reason", "error", "what it said", "why", "step")
+        wraps = name in ("error", "what it said", "step")
         right = name in ("seconds", "tries")
         table.add_column(
             name,

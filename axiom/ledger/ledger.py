@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg2.extras import Json as Jsonb
 from psycopg2.extras import execute_values
 
 from axiom.errors import UnknownRun
 from axiom.flow import Call
 from axiom.model import Claim, Json, Run, RunState, Started, StepRow, StepState
-from axiom.stores.postgres import Postgres, named_queries
+from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 
 class Ledger:

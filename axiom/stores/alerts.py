@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from psycopg2.extras import Json as Jsonb
-
 from axiom.model import Json, content_hash
-from axiom.stores.postgres import Postgres
+from axiom.stores.postgres import Jsonb, Postgres
 
 
 class AlertStore:

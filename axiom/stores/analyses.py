@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from psycopg2.extras import Json as Jsonb
-
 from axiom.model import Json
-from axiom.stores.postgres import Postgres, named_queries
+from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 
 class AnalysisStore:

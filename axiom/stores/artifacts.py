@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import zlib
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis
-
-from axiom.errors import ArtifactMissing, StoreUnavailable
+from axiom.errors import ArtifactMissing
 from axiom.model import Json
+from axiom.stores.redis import connect, translated
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 TTL_S = 86_400
 
@@ -22,16 +24,15 @@ class RedisArtifacts:
         self._url = url
 
     @cached_property
-    def _redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self._url, socket_timeout=10, socket_connect_timeout=5)
+    def _redis(self) -> Redis:
+        return connect(self._url)
 
     def put(self, run_id: str, name: str, value: Json) -> str:
         """Keep a JSON value for a day and return its reference."""
         ref = f"axiom:artifact:{run_id}:{name}"
-        try:
-            self._redis.set(ref, zlib.compress(json.dumps(value).encode(), 1), ex=TTL_S)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis: {error}") from error
+        packed = zlib.compress(json.dumps(value).encode(), 1)
+        with translated():
+            self._redis.set(ref, packed, ex=TTL_S)
         return ref
 
     def get(self, ref: str) -> Json:
@@ -40,10 +41,8 @@ class RedisArtifacts:
         Raises:
             ArtifactMissing: it has expired, or Redis lost it.
         """
-        try:
+        with translated():
             found: Any = self._redis.get(ref)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis: {error}") from error
         if found is None:
             raise ArtifactMissing(f"{ref} is gone (kept for a day); trigger the run again")
         return json.loads(zlib.decompress(found))

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import redis
-
-from axiom.errors import StoreUnavailable
 from axiom.model import Quote, to_json, utcnow
+from axiom.stores.redis import connect, translated
 
 if TYPE_CHECKING:
+    from redis import Redis
     from redis.commands.core import Script
 
 # An older quote never replaces a newer one, however runs are ordered.
@@ -38,8 +37,8 @@ class QuoteCache:
         self._url = url
 
     @cached_property
-    def _redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self._url, socket_timeout=10, socket_connect_timeout=5)
+    def _redis(self) -> Redis:
+        return connect(self._url)
 
     @cached_property
     def _put(self) -> Script:
@@ -54,23 +53,19 @@ class QuoteCache:
         keys = [f"axiom:quotes:{market}", f"axiom:quotes:{market}:at"]
         cached_at = utcnow().isoformat()
         stored = 0
-        try:
-            for start in range(0, len(quotes), BATCH):
-                values: list[Any] = []
-                for quote in quotes[start : start + BATCH]:
-                    kept = json.dumps(to_json(quote) | {"cached_at": cached_at})
-                    values += [quote.ticker, quote.observed_at.timestamp(), kept]
+        for start in range(0, len(quotes), BATCH):
+            values: list[Any] = []
+            for quote in quotes[start : start + BATCH]:
+                kept = json.dumps(to_json(quote) | {"cached_at": cached_at})
+                values += [quote.ticker, quote.observed_at.timestamp(), kept]
+            with translated():
                 stored += int(self._put(keys=keys, args=values))
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis: {error}") from error
         return stored
 
     def latest(self, market: str) -> dict[str, dict[str, Any]]:
         """Return the latest quote of every ticker of a market."""
-        try:
+        with translated():
             found: Any = self._redis.hgetall(f"axiom:quotes:{market}")
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis: {error}") from error
         return {ticker.decode(): json.loads(kept) for ticker, kept in found.items()}
 
 

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg2.extras import Json as Jsonb
-from psycopg2.extras import execute_values
-
 from axiom.model import Event, Telling
-from axiom.stores.postgres import Postgres, named_queries
+from axiom.stores.postgres import Jsonb, Postgres, insert_rows, named_queries
 
 
 class EventStore:
@@ -29,14 +26,10 @@ class EventStore:
     def upsert(self, events: Sequence[Event], tellings: Sequence[Telling], run_id: str) -> int:
         """Store stories and tellings in one transaction; return how many stories were new."""
         with self._db.transaction() as cursor:
-            added = 0
-            if events:
-                rows = [_event_row(event, run_id) for event in events]
-                execute_values(cursor, self._sql["insert_events"], rows, page_size=1000)
-                added = cursor.rowcount
-            if tellings:
-                rows = [_telling_row(telling, run_id) for telling in tellings]
-                execute_values(cursor, self._sql["insert_tellings"], rows, page_size=1000)
+            stories = [_event_row(event, run_id) for event in events]
+            added = insert_rows(cursor, self._sql["insert_events"], stories)
+            told = [_telling_row(telling, run_id) for telling in tellings]
+            insert_rows(cursor, self._sql["insert_tellings"], told)
         return added
 
     def newest(self, market: str, limit: int = 20) -> list[dict[str, Any]]:

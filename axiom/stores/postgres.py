@@ -7,18 +7,25 @@ is replaced at the next use.
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
 import psycopg2.extras
 
-from axiom.errors import StoreUnavailable
+from axiom.errors import ConfigError, StoreUnavailable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -26,6 +33,44 @@ if TYPE_CHECKING:
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 CONNECT_TIMEOUT_S = 5
+PAGE = 1000
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not one whose backslash is itself escaped
+
+
+def clean(text: str) -> str:
+    """Return text that Postgres can hold: it has no NUL and no half of a character."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def to_jsonb(value: Any) -> str:
+    """Return JSON that Postgres can hold: NaN and infinities are null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False)
+    return clean(_NUL.sub("\\1\ufffd", text))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Jsonb(psycopg2.extras.Json):
+    """A value for a jsonb column."""
+
+    def dumps(self, obj: Any) -> str:
+        """Return the value as JSON."""
+        return to_jsonb(obj)
+
+
+# what a feed or an analyst wrote is stored, not refused, whichever statement it comes by
+psycopg2.extensions.register_adapter(
+    str, lambda text: psycopg2.extensions.QuotedString(clean(text))
+)
 
 
 class Postgres:
@@ -55,15 +100,20 @@ class Postgres:
         Raises:
             StoreUnavailable: the connection broke.
         """
-        with self._translated(), self._cursor() as cursor:
+        with self._statement() as cursor:
             cursor.execute(sql, params)
             return [dict(row) for row in cursor] if cursor.description else []
 
     def execute(self, sql: str, params: Params = None) -> int:
         """Run one statement, committed at once; return the number of rows it touched."""
-        with self._translated(), self._cursor() as cursor:
+        with self._statement() as cursor:
             cursor.execute(sql, params)
             return int(cursor.rowcount)
+
+    @contextmanager
+    def _statement(self) -> Iterator[Cursor]:
+        with self._translated(), self._cursor() as cursor:
+            yield cursor
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -91,6 +141,10 @@ class Postgres:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except psycopg2.errors.UndefinedTable as error:
+            raise ConfigError(
+                "AXIOM_POSTGRES_URL", "this database has no tables of Axiom yet: axiom release"
+            ) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error
@@ -109,7 +163,7 @@ class RolledBackPostgres(Postgres):
 
     def connection(self) -> Connection:
         """Return the one connection, in a transaction that is never committed."""
-        if self._one is None:
+        if self._one is None or self._one.closed:
             self._one = _connect(self.url)
             self._one.autocommit = False
         return self._one
@@ -122,18 +176,25 @@ class RolledBackPostgres(Postgres):
             try:
                 yield cursor
             except BaseException:
-                cursor.execute("ROLLBACK TO SAVEPOINT here")
+                if not cursor.connection.closed:
+                    cursor.execute("ROLLBACK TO SAVEPOINT here")
                 raise
             cursor.execute("RELEASE SAVEPOINT here")
+
+    @contextmanager
+    def _statement(self) -> Iterator[Cursor]:
+        with self.transaction() as cursor:  # or one that fails would take the rest with it
+            yield cursor
 
     def close(self) -> None:
         """Undo what was written."""
         if self._one is not None:
-            self._one.rollback()
-            self._one.close()
+            self._one.close()  # Postgres rolls back what was not committed
 
 
 def _connect(url: str) -> Connection:
+    if urlsplit(url).netloc.count("@") > 1:
+        raise _unreadable()
     try:
         made = psycopg2.connect(
             url,
@@ -142,10 +203,35 @@ def _connect(url: str) -> Connection:
             keepalives_idle=30,
             application_name="axiom",
         )
+    except psycopg2.ProgrammingError:
+        raise _unreadable() from None
     except psycopg2.OperationalError as error:
+        if str(error).startswith("invalid "):
+            raise _unreadable() from None
         raise StoreUnavailable(f"Postgres cannot be reached: {_first_line(error)}") from error
     made.autocommit = True
     return made
+
+
+def _unreadable() -> ConfigError:
+    # never what libpq says of it: that quotes parts of the password
+    return ConfigError(
+        "AXIOM_POSTGRES_URL",
+        "cannot be read; write what is not a letter or digit in its password as %XX",
+    )
+
+
+def insert_rows(cursor: Cursor, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert rows at the `VALUES %s` of a statement; return how many were inserted.
+
+    They go in the order of their first value, their key: of two who insert the
+    same rows one waits for the other, and neither for both.
+    """
+    ordered, inserted = sorted(rows, key=itemgetter(0)), 0
+    for start in range(0, len(ordered), PAGE):
+        psycopg2.extras.execute_values(cursor, sql, ordered[start : start + PAGE], page_size=PAGE)
+        inserted += cursor.rowcount
+    return inserted
 
 
 def _first_line(error: Exception) -> str:

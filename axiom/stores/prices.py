@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg2.errors
 
 from axiom.model import Quote
-from axiom.stores.postgres import Postgres, named_queries
+from axiom.stores.postgres import Postgres, clean, named_queries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -57,6 +57,8 @@ class PriceStore:
         for first in sorted(wanted):
             following = (first + timedelta(days=32)).replace(day=1)
             name = f"prices_{first:%Y_%m}"
+            if self._db.query(self._sql["has_month"], {"name": name})[0]["there"]:
+                continue  # without the lock, which a dry run would hold to its end
             with self._db.transaction() as cursor:
                 # two processes may reach the first tick of a month together
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext('prices_months'))")
@@ -144,4 +146,4 @@ def _number(value: float | None) -> str:
 
 
 def _text(value: str) -> str:
-    return value if value.isalnum() else value.translate(_ESCAPES)
+    return value if value.isalnum() else clean(value).translate(_ESCAPES)

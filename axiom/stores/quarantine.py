@@ -6,10 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg2.extras import execute_values
-
 from axiom.model import Rejected, content_hash
-from axiom.stores.postgres import Postgres
+from axiom.stores.postgres import Postgres, insert_rows, to_jsonb
 
 
 class Quarantine:
@@ -24,21 +22,18 @@ class Quarantine:
             (_id(each, run_id), pipeline, run_id, each.reason, each.source, _jsonb(each.payload))
             for each in rejected
         ]
-        if not rows:
-            return 0
         with self._db.transaction() as cursor:
-            execute_values(
+            return insert_rows(
                 cursor,
                 "INSERT INTO quarantine (id, pipeline, run_id, reason, source, payload) "
                 "VALUES %s ON CONFLICT DO NOTHING",
                 rows,
             )
-            return int(cursor.rowcount)
 
     def newest(self, limit: int = 20) -> list[dict[str, Any]]:
         """Return what was rejected last."""
         return self._db.query(
-            "SELECT * FROM quarantine ORDER BY quarantined_at DESC LIMIT %s", (limit,)
+            "SELECT * FROM quarantine ORDER BY quarantined_at DESC, id LIMIT %s", (limit,)
         )
 
 
@@ -47,8 +42,9 @@ def _id(each: Rejected, run_id: str) -> str:
 
 
 def _jsonb(payload: Any) -> str:
-    # jsonb has no NaN and no NUL: what holds one is kept as the text that it was
+    # jsonb has no NaN: what holds one is kept whole, as the text that it was
     try:
-        return json.dumps(payload, allow_nan=False, default=str).replace("\\u0000", "\\ufffd")
+        text = json.dumps(payload, allow_nan=False, default=str)
     except ValueError:
-        return json.dumps(json.dumps(payload, default=str)).replace("\\u0000", "\\ufffd")
+        return to_jsonb(json.dumps(payload, default=str))
+    return to_jsonb(json.loads(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +42,9 @@ class ReportWriter:
         page = _html(market, logical_at, shown, maps, explanations)
         title = f"{market}, {shown[0]} to {shown[1]}"
         return [
-            _replace(stem.with_suffix(".html"), lambda path: path.write_text(page)),
+            _replace(
+                stem.with_suffix(".html"), lambda path: path.write_text(page, encoding="utf-8")
+            ),
             _replace(stem.with_suffix(".png"), lambda path: _png(path, maps, title)),
         ]
 
@@ -56,9 +59,12 @@ class UnkeptReports(ReportWriter):
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> str:
-    fresh = path.with_name(f".{os.getpid()}-{path.name}")
-    write(fresh)
-    fresh.replace(path)
+    fresh = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
+    try:
+        write(fresh)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     return str(path)
 
 
@@ -125,7 +131,8 @@ def _png(path: Path, maps: Sequence[dict[str, Any]], title: str) -> None:
     rows = max((len(maps) + 1) // 2, 1)
     figure = Figure(figsize=(14, 6.2 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"Correlations of daily log returns: {title}")
+    plain = {"parse_math": False}  # names are text: a dollar sign starts no formula
+    figure.suptitle(f"Correlations of daily log returns: {title}", **plain)
     for n, each in enumerate(maps):
         axes = figure.add_subplot(rows, 2, n + 1)
         values = [
@@ -133,7 +140,7 @@ def _png(path: Path, maps: Sequence[dict[str, Any]], title: str) -> None:
         ]
         image = axes.imshow(values, cmap=colours, vmin=-1, vmax=1)
         axes.set_title(f"{each['method']}, {each['window']} days")
-        axes.set_xticks(range(len(each["names"])), each["names"], rotation=90, fontsize=7)
-        axes.set_yticks(range(len(each["names"])), each["names"], fontsize=7)
+        axes.set_xticks(range(len(each["names"])), each["names"], rotation=90, fontsize=7, **plain)
+        axes.set_yticks(range(len(each["names"])), each["names"], fontsize=7, **plain)
         figure.colorbar(image, ax=axes, shrink=0.8)
     figure.savefig(path, dpi=80, format="png")

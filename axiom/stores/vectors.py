@@ -53,7 +53,7 @@ class VectorStore:
         metadata: Sequence[Mapping[str, Any]],
     ) -> int:
         """Keep vectors by id; return how many were given."""
-        with _translated():
+        with self._translated():
             for start in range(0, len(ids), BATCH):
                 part = slice(start, start + BATCH)
                 self._events(market).upsert(
@@ -75,7 +75,7 @@ class VectorStore:
                 {"published_at": {"$lte": until.timestamp()}},
             ]
         }
-        with _translated():
+        with self._translated():
             found = self._events(market).query(
                 query_embeddings=list(vectors), n_results=1, where=span, include=["distances"]
             )
@@ -87,8 +87,22 @@ class VectorStore:
 
     def count(self, market: str) -> int:
         """Return the number of vectors of a market."""
-        with _translated():
+        with self._translated():
             return int(self._events(market).count())
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import httpx
+        from chromadb.errors import InternalError, NotFoundError
+
+        try:
+            yield
+        except NotFoundError as error:
+            self._collections.clear()  # removed since: the next attempt makes them again
+            raise StoreUnavailable(f"Chroma: {_first_line(error)}") from error
+        except (InternalError, httpx.TransportError, OSError, ValueError) as error:
+            # the client turns a refused connection into a ValueError
+            raise StoreUnavailable(f"Chroma: {_first_line(error)}") from error
 
 
 class UnkeptVectors(VectorStore):
@@ -104,13 +118,28 @@ class UnkeptVectors(VectorStore):
         """Return how many vectors there are."""
         return len(ids)
 
+    def nearest(
+        self, market: str, vectors: Sequence[Sequence[float]], since: datetime, until: datetime
+    ) -> list[tuple[str, float] | None]:
+        """Return the nearest of what is kept; a market without a collection gets none."""
+        if not self._exists(market):
+            return [None] * len(vectors)
+        return super().nearest(market, vectors, since, until)
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    import httpx
+    def count(self, market: str) -> int:
+        """Return the number of vectors of a market."""
+        return super().count(market) if self._exists(market) else 0
 
-    try:
-        yield
-    except (httpx.TransportError, OSError, ValueError) as error:
-        # the client turns a refused connection into a ValueError
-        raise StoreUnavailable(f"Chroma: {str(error).partition(chr(10))[0]}") from error
+    def _exists(self, market: str) -> bool:
+        from chromadb.errors import NotFoundError
+
+        with self._translated():
+            try:
+                self._client.get_collection(f"events_{market}", embedding_function=None)
+            except NotFoundError:
+                return False
+            return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -126,6 +127,7 @@ def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with ExitStack() as exit_stack:
-        yield Stack(tmp_path_factory.mktemp("stack"), exit_stack)
+def stack() -> Iterator[Stack]:
+    # not below pytest's own directory, which each pytest that starts closes to Postgres's user
+    with TemporaryDirectory(prefix="axiom-tests-") as made, ExitStack() as exit_stack:
+        yield Stack(Path(made), exit_stack)

@@ -1,4 +1,6 @@
--- :clear a logical time of a market, so that a run that is repeated replaces its own rows
+-- :clear a logical time of a market, so that a run that is repeated replaces its own rows;
+-- whoever else replaces them waits, and then replaces these
+SELECT pg_advisory_xact_lock(hashtextextended(%(market)s || %(logical_at)s::timestamptz, 0));
 DELETE FROM correlations WHERE market = %(market)s AND logical_at = %(logical_at)s;
 DELETE FROM explanations WHERE market = %(market)s AND logical_at = %(logical_at)s;
 
@@ -17,6 +19,6 @@ WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
                     WHERE market = %(market)s AND window_days = %(window)s
                       AND method = %(method)s AND logical_at < %(before)s);
 
--- :count rows of a market, and of those the newest significant ones
+-- :count rows of a market, and how many of them are significant
 SELECT count(*) AS rows, count(*) FILTER (WHERE q < 0.05) AS significant
 FROM correlations WHERE market = %(market)s;

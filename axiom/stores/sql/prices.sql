@@ -1,3 +1,6 @@
+-- :has_month whether a month has its partition
+SELECT to_regclass(%(name)s) IS NOT NULL AS there;
+
 -- :make_month a partition for one month; concurrent makers wait for each other
 CREATE TABLE IF NOT EXISTS {name} PARTITION OF prices FOR VALUES FROM ('{first}') TO ('{next}');
 
