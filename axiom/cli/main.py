@@ -130,6 +130,36 @@ def status(as_json: AsJson = False) -> None:
     command(as_json=as_json)
 
 
+@cli.command()
+def costs(
+    by: Annotated[str, typer.Option(help="pipeline | model | company | day")] = "pipeline",
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days back, today included.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show what Claude was paid."""
+    from axiom.cli.costs import costs as command
+
+    command(by, days, as_json=as_json)
+
+
+Dollars = Annotated[str | None, typer.Option(metavar="USD", show_default=False)]
+
+
+@cli.command()
+def budget(
+    day: Dollars = None,
+    pipeline: Dollars = None,
+    run: Dollars = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Back to the settings.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what Claude may be paid, or change it: --day, --pipeline (a day), --run."""
+    from axiom.cli.costs import budget as command
+
+    limits = {"day": day, "pipeline": pipeline, "run": run}
+    command(limits, reset=reset, as_json=as_json)
+
+
 @runs_cli.callback()
 def runs(
     context: typer.Context,

@@ -96,9 +96,10 @@ class CallBook:
 
     # --- budgets and costs ---
 
-    def limits(self) -> dict[str, Decimal]:
-        """Return the limits that a person set, by scope: day, pipeline, run."""
-        return {row["scope"]: row["limit_usd"] for row in self._db.query(self._sql["limits"])}
+    def limits(self) -> dict[str, tuple[Decimal, str]]:
+        """Return the limits that a person set, and who, by scope: day, pipeline, run."""
+        rows = self._db.query(self._sql["limits"])
+        return {row["scope"]: (row["limit_usd"], row["set_by"]) for row in rows}
 
     def set_limit(self, scope: str, limit_usd: Decimal | None, *, by: str) -> None:
         """Set the limit of a scope; None: back to the settings."""

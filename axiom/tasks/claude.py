@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from axiom.config import Settings
+from axiom.model import PIPELINES
 
 if TYPE_CHECKING:
     from axiom.analysts.gateway import Gateway
@@ -98,6 +101,45 @@ class Claude:
             limits=Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd),
             imitation=wanted.claude_imitation,
         )
+
+    @property
+    def is_imitation(self) -> bool:
+        """Whether what answers is not Anthropic's."""
+        return self._settings.claude_imitation
+
+    @property
+    def prices_as_of(self) -> str:
+        """The day of the price list."""
+        from axiom.analysts.prices import as_of
+
+        return as_of()
+
+    def standing(self) -> list[dict[str, Any]]:
+        """Return each budget's limit, what is spent and reserved of it today, and who set it."""
+        wanted, by_hand = self._settings, self.book.limits()
+        today = datetime.now(UTC).date()
+        scopes = {"day": f"day:{today}"} | {
+            f"pipeline {each}": f"pipeline:{each}:{today}" for each in PIPELINES
+        }
+        rows = [
+            self._stands(name, self.budget.spent(scope), name.split()[0], by_hand)
+            for name, scope in scopes.items()
+        ]
+        run_usd, set_by = by_hand.get("run", (wanted.claude_run_usd, "the settings"))
+        each = {"spent_usd": None, "reserved_usd": None, "left_usd": None}
+        return [*rows, {"budget": "each run", "limit_usd": run_usd, "set_by": set_by} | each]
+
+    def _stands(
+        self, name: str, spending: Any, scope: str, by_hand: Mapping[str, tuple[Decimal, str]]
+    ) -> dict[str, Any]:
+        setting = getattr(self._settings, f"claude_{scope}_usd")
+        limit_usd, set_by = by_hand.get(scope, (setting, "the settings"))
+        settled, reserved = Decimal(str(spending.settled_usd)), Decimal(str(spending.reserved_usd))
+        return {
+            "budget": name, "limit_usd": limit_usd, "spent_usd": settled,
+            "reserved_usd": reserved, "left_usd": max(limit_usd - settled - reserved, Decimal(0)),
+            "set_by": set_by,
+        }  # fmt: skip
 
     def sweep(self) -> list[str]:
         """Book the calls of dead processes as lost, settle what they reserved; return their ids."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from axiom.stores.quarantine import Quarantine
     from axiom.stores.reports import ReportWriter
     from axiom.stores.vectors import VectorStore
+    from axiom.tasks.claude import Claude
 
 
 class Services:
@@ -176,6 +177,13 @@ class Services:
         return self.market
 
     # --- analysts ---
+
+    @cached_property
+    def claude(self) -> Claude:
+        """The gateway to Claude, its book and its budget."""
+        from axiom.tasks.claude import Claude
+
+        return Claude(self.settings)
 
     @cached_property
     def analyst(self) -> LocalAnalyst:

@@ -53,7 +53,7 @@ SELECT id, state, usd FROM calls WHERE id = ANY(%(ids)s) AND state <> 'open';
 SELECT id FROM calls WHERE id = ANY(%(ids)s);
 
 -- :limits what a person set
-SELECT scope, limit_usd FROM budgets;
+SELECT scope, limit_usd, set_by FROM budgets;
 
 -- :set_limit set it
 INSERT INTO budgets (scope, limit_usd, set_by) VALUES (%(scope)s, %(limit_usd)s, %(by)s)

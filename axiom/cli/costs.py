@@ -1,0 +1,124 @@
+"""`axiom costs` and `axiom budget`: what Claude was paid, and what it may be paid."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from axiom.cli import show
+from axiom.errors import ConfigError
+from axiom.model import utcnow
+
+if TYPE_CHECKING:
+    from axiom.tasks.claude import Claude
+
+SCOPES = ("day", "pipeline", "run")
+GROUPS = ("pipeline", "model", "company", "day")
+
+
+def costs(by: str, days: int, *, as_json: bool) -> None:
+    """Print what was paid in the last days, today included, by group."""
+    if by not in GROUPS:
+        raise ConfigError("--by", f"{by!r} is none of {', '.join(GROUPS)}")
+    today = utcnow().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = today - timedelta(days=days - 1)
+    claude = _claude()
+    rows = claude.book.costs(by, since, imitation=claude.is_imitation)  # type: ignore[arg-type]
+    if as_json:
+        show.print_json(_as_json(claude, by, since, rows))
+        return
+    if not rows:
+        show.say(f"Claude was asked nothing since {since:%Y-%m-%d}.")
+        return
+    show.console().print(_table(claude, by, rows))
+    show.say(
+        f"Since {since:%Y-%m-%d} UTC, at the prices of {claude.prices_as_of}. A lost call counts "
+        "at its worst case."
+    )
+
+
+def _as_json(
+    claude: Claude, by: str, since: datetime, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    plain = [
+        {name: float(v) if isinstance(v, Decimal) else v for name, v in row.items()} for row in rows
+    ]
+    return {
+        "by": by, "since": since, "prices_as_of": claude.prices_as_of,
+        "imitation": claude.is_imitation, "usd": float(sum(row["usd"] for row in rows)),
+        "rows": plain,
+    }  # fmt: skip
+
+
+def _table(claude: Claude, by: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    title = "An imitation of Claude: nobody was paid" if claude.is_imitation else None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True, title=title)
+    total = sum((row["usd"] for row in rows), Decimal(0))
+    table.add_column(by, footer="all")
+    for name in ("calls", "failed", "lost", "input", "cached", "output"):
+        table.add_column(name, justify="right")
+    table.add_column("USD", justify="right", footer=f"{total:.4f}")
+    for row in rows:
+        cached = row["cache_read"] / row["input_tokens"] if row["input_tokens"] else 0
+        table.add_row(
+            str(row["key"]), str(row["calls"]), _some(row["failed"]), _some(row["lost"]),
+            f"{int(row['input_tokens']):,}", f"{cached:.0%}", f"{int(row['output_tokens']):,}",
+            f"{row['usd']:.4f}",
+        )  # fmt: skip
+    return table
+
+
+def _some(count: int) -> str:
+    return str(count) if count else ""
+
+
+def budget(limits: Mapping[str, str | None], *, reset: bool, as_json: bool) -> None:
+    """Set limits that go before the settings, or forget them; print how budgets stand."""
+    claude = _claude()
+    for scope, text in limits.items():
+        if text is not None:
+            claude.book.set_limit(scope, _dollars(scope, text), by=getpass.getuser())
+    for scope in SCOPES if reset else ():
+        claude.book.set_limit(scope, None, by=getpass.getuser())
+    rows = claude.standing()
+    if as_json:
+        show.print_json(
+            [{name: float(v) if isinstance(v, Decimal) else v for name, v in r.items()}
+             for r in rows]
+        )  # fmt: skip
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("budget")
+    for name in ("limit USD", "spent", "reserved", "left"):
+        table.add_column(name, justify="right")
+    table.add_column("set by")
+    for row in rows:
+        amounts = (row["limit_usd"], row["spent_usd"], row["reserved_usd"], row["left_usd"])
+        shown = [f"{amount:.4f}" if amount is not None else "" for amount in amounts]
+        table.add_row(row["budget"], *shown, row["set_by"])
+    show.console().print(table)
+
+
+def _dollars(scope: str, text: str) -> Decimal:
+    try:
+        usd = Decimal(text)
+    except ArithmeticError:
+        usd = Decimal(-1)
+    if not usd.is_finite() or usd < 0:
+        raise ConfigError(f"--{scope}", f"{text!r} is not an amount of dollars, such as 2.50")
+    return usd
+
+
+def _claude() -> Claude:
+    from axiom.tasks.services import services
+
+    return services().claude
