@@ -214,9 +214,12 @@ class Ledger:
         """Return active runs of the queue with `idle_s`, `held` and `open_steps`."""
         return self._query("idle")
 
-    def count_resume(self, run_id: str, seen: int) -> bool:
-        """Count a resumption; False when another watch was first."""
-        return bool(self._query("resume_run", {"id": run_id, "resumes": seen}))
+    def count_resume(self, run_id: str, seen_at: datetime | None) -> bool:
+        """Count a resumption; False when another watch was first.
+
+        `seen_at` is when the run was last resumed, as `idle` told it.
+        """
+        return bool(self._query("resume_run", {"id": run_id, "seen_at": seen_at}))
 
     def _query(self, name: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         return self._db.query(self._sql[name], params)

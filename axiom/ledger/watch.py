@@ -3,7 +3,8 @@
 A run moves while one of its steps is held (its process holds the step's lock),
 while a retry is due, or while a message for one of its open steps is waiting in
 a queue. A run that does none of this for `stall_after_s` is published again:
-what succeeded answers from the ledger, so only what was lost is run.
+what succeeded answers from the ledger, so only what was lost is run. When nothing
+came of that several times over, the run fails.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ def resume_stalled(
     for run in ledger.idle():
         if _moves(run, stall_after_s) or waiting(run["pipeline"], run["open_steps"] or []):
             continue
-        if run["resumes"] >= MAX_RESUMES:
+        if run["resumes"] >= MAX_RESUMES and not run["progressed"]:
             ledger.close(run["id"], RunState.FAILED, f"stopped moving {MAX_RESUMES + 1} times")
             done["failed"].append(run["id"])
-        elif ledger.count_resume(run["id"], run["resumes"]):
+        elif ledger.count_resume(run["id"], run["resumed_at"]):
             publish(run["pipeline"], run["id"])
             done["resumed"].append(run["id"])
     return done

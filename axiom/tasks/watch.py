@@ -35,9 +35,22 @@ def resume_stalled(self: Task) -> None:
         log.warning("ledger_unavailable", error=str(error))
         return
     start_first(app)
+    _sweep_calls()
     for what, run_ids in done.items():
         for run_id in run_ids:
             log.warning("run_stalled", run=run_id, done=what)
+
+
+def _sweep_calls() -> None:
+    if settings().analyst != "claude":
+        return
+    try:
+        lost = services().claude.sweep()
+    except StoreUnavailable as error:
+        log.warning("calls_not_swept", error=str(error))
+        return
+    for call_id in lost:
+        log.warning("call_lost", call=call_id, reason="its process died")
 
 
 def start_first(app: Celery) -> None:

@@ -102,15 +102,20 @@ SELECT runs.*,
              AND (classid::bigint << 32 | objid::bigint)
                  = hashtextextended(runs.id || '/' || steps.name || '/' || steps.item, 0)
        )), false) AS held,
+       coalesce(bool_or(steps.ended_at > runs.resumed_at), false) AS progressed,
        array_agg(DISTINCT steps.name) FILTER (WHERE steps.state NOT IN ('succeeded', 'failed', 'skipped'))
            AS open_steps
 FROM runs LEFT JOIN steps ON steps.run_id = runs.id
 WHERE runs.state IN ('queued', 'running') AND runs.engine = 'celery'
 GROUP BY runs.id ORDER BY runs.created_at;
 
--- :resume_run count a resumption; no row back means that someone else was first
-UPDATE runs SET resumes = resumes + 1, resumed_at = clock_timestamp()
-WHERE id = %(id)s AND resumes = %(resumes)s AND state IN ('queued', 'running')
+-- :resume_run count a resumption; no row back means that someone else was first. What helped
+-- is forgotten: only resumptions that nothing came of count
+UPDATE runs SET resumed_at = clock_timestamp(), resumes = 1 + CASE WHEN EXISTS (
+           SELECT FROM steps WHERE run_id = runs.id AND steps.ended_at > runs.resumed_at
+       ) THEN 0 ELSE resumes END
+WHERE id = %(id)s AND resumed_at IS NOT DISTINCT FROM %(seen_at)s
+  AND state IN ('queued', 'running')
 RETURNING resumes;
 
 -- :pause stop a pipeline's schedule

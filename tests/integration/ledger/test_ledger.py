@@ -268,6 +268,31 @@ def test_a_run_that_cannot_be_helped_fails(ledger: Ledger) -> None:
 
 def test_two_watches_publish_a_stalled_run_once(ledger: Ledger) -> None:
     planned(ledger, "one", "first")
-    seen = ledger.idle()[0]["resumes"]
+    seen = ledger.idle()[0]["resumed_at"]
     assert ledger.count_resume("one", seen)
     assert not ledger.count_resume("one", seen)
+
+
+def test_a_deferred_step_was_no_attempt(ledger: Ledger) -> None:
+    planned(ledger, "one", "first")
+    for _ in range(10):
+        started = ledger.start_step("one", Call("first"), worker="w", task_id="t")
+        assert started
+        assert started.attempt == 1
+        ledger.defer_step("one", Call("first"), reason="the budget is spent", delay_s=60)
+    [row] = ledger.steps("one")
+    assert (row.state, row.attempt) == (StepState.RETRYING, 0)
+    assert row.error == "deferred: the budget is spent"
+
+
+def test_resumptions_that_helped_do_not_count(ledger: Ledger) -> None:
+    names = [f"step_{n}" for n in range(MAX_RESUMES + 3)]
+    planned(ledger, "one", *names, "last")
+    for name in names:
+        assert watch(ledger) == ["one"]
+        start(ledger, "one", name)
+        ledger.finish_step("one", Call(name), None)
+    for _ in range(MAX_RESUMES):
+        assert watch(ledger) == ["one"]
+    assert watch(ledger) == []
+    assert ledger.run("one").state is RunState.FAILED
