@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,48 +26,46 @@ def costs(by: str, days: int, *, as_json: bool) -> None:
     today = utcnow().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=days - 1)
     claude = _claude()
-    rows = claude.book.costs(by, since, imitation=claude.is_imitation)  # type: ignore[arg-type]
+    rows = claude.book.costs(by, since)  # type: ignore[arg-type]
     if as_json:
-        show.print_json(_as_json(claude, by, since, rows))
+        told = {"by": by, "since": since, "prices_as_of": claude.prices_as_of}
+        show.print_json(told | _totals(rows) | {"rows": [_plain(row) for row in rows]})
         return
     if not rows:
         show.say(f"Claude was asked nothing since {since:%Y-%m-%d}.")
         return
-    show.console().print(_table(claude, by, rows))
-    show.say(
-        f"Since {since:%Y-%m-%d} UTC, at the prices of {claude.prices_as_of}. A lost call counts "
-        "at its worst case."
-    )
+    show.console().print(_table(by, rows))
+    show.say(f"Since {since:%Y-%m-%d} UTC, at the prices of {claude.prices_as_of}.")
+    show.say("A lost call counts at its worst case.")
+    if any(row["imitation"] for row in rows):
+        show.say("What an imitation answered was paid to nobody, and is not in the sum.")
 
 
-def _as_json(
-    claude: Claude, by: str, since: datetime, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    plain = [
-        {name: float(v) if isinstance(v, Decimal) else v for name, v in row.items()} for row in rows
-    ]
-    return {
-        "by": by, "since": since, "prices_as_of": claude.prices_as_of,
-        "imitation": claude.is_imitation, "usd": float(sum(row["usd"] for row in rows)),
-        "rows": plain,
-    }  # fmt: skip
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: float(v) if isinstance(v, Decimal) else v for name, v in row.items()}
 
 
-def _table(claude: Claude, by: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    totals = {False: Decimal(0), True: Decimal(0)}
+    for row in rows:
+        totals[row["imitation"]] += row["usd"]
+    return {"usd": float(totals[False]), "imitation_usd": float(totals[True])}
+
+
+def _table(by: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
 
-    title = "An imitation of Claude: nobody was paid" if claude.is_imitation else None
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True, title=title)
-    total = sum((row["usd"] for row in rows), Decimal(0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column(by, footer="all")
     for name in ("calls", "failed", "lost", "input", "cached", "output"):
         table.add_column(name, justify="right")
-    table.add_column("USD", justify="right", footer=f"{total:.4f}")
+    table.add_column("USD", justify="right", footer=f"{_totals(rows)['usd']:.4f}")
     for row in rows:
         cached = row["cache_read"] / row["input_tokens"] if row["input_tokens"] else 0
         table.add_row(
-            str(row["key"]), str(row["calls"]), _some(row["failed"]), _some(row["lost"]),
+            f"{row['key']}{' (imitation)' if row['imitation'] else ''}",
+            str(row["calls"]), _some(row["failed"]), _some(row["lost"]),
             f"{int(row['input_tokens']):,}", f"{cached:.0%}", f"{int(row['output_tokens']):,}",
             f"{row['usd']:.4f}",
         )  # fmt: skip
@@ -88,10 +86,7 @@ def budget(limits: Mapping[str, str | None], *, reset: bool, as_json: bool) -> N
         claude.book.set_limit(scope, None, by=getpass.getuser())
     rows = claude.standing()
     if as_json:
-        show.print_json(
-            [{name: float(v) if isinstance(v, Decimal) else v for name, v in r.items()}
-             for r in rows]
-        )  # fmt: skip
+        show.print_json([_plain(row) for row in rows])
         return
     from rich import box
     from rich.table import Table

@@ -106,7 +106,9 @@ class CallBook:
         name = "clear_limit" if limit_usd is None else "set_limit"
         self._db.execute(self._sql[name], {"scope": scope, "limit_usd": limit_usd, "by": by})
 
-    def costs(self, by: Group, since: datetime, *, imitation: bool) -> list[Mapping[str, Any]]:
-        """Return calls, tokens and dollars by group, the dearest first (days: newest first)."""
-        asked = {"since": since, "imitation": imitation}
-        return list(self._db.query(self._sql[f"costs_by_{by}"], asked))
+    def costs(self, by: Group, since: datetime) -> list[Mapping[str, Any]]:
+        """Return calls, tokens and dollars by group, the dearest first (days: newest first).
+
+        `imitation` rows were paid to nobody.
+        """
+        return list(self._db.query(self._sql[f"costs_by_{by}"], {"since": since}))

@@ -103,11 +103,6 @@ class Claude:
         )
 
     @property
-    def is_imitation(self) -> bool:
-        """Whether what answers is not Anthropic's."""
-        return self._settings.claude_imitation
-
-    @property
     def prices_as_of(self) -> str:
         """The day of the price list."""
         from axiom.analysts.prices import as_of

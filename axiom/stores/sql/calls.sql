@@ -64,40 +64,40 @@ SET limit_usd = excluded.limit_usd, set_by = excluded.set_by, set_at = clock_tim
 DELETE FROM budgets WHERE scope = %(scope)s;
 
 -- :costs_by_pipeline
-SELECT pipeline AS key, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+SELECT pipeline AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
        sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
        sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
        sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s AND imitation = %(imitation)s
-GROUP BY key ORDER BY usd DESC, key;
+FROM calls WHERE started_at >= %(since)s
+GROUP BY key, imitation ORDER BY usd DESC, key;
 
 -- :costs_by_model
-SELECT model AS key, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+SELECT model AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
        sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
        sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
        sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s AND imitation = %(imitation)s
-GROUP BY key ORDER BY usd DESC, key;
+FROM calls WHERE started_at >= %(since)s
+GROUP BY key, imitation ORDER BY usd DESC, key;
 
 -- :costs_by_day
-SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS key, count(*) AS calls,
+SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS key, imitation, count(*) AS calls,
        count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
        sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
        sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
        sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s AND imitation = %(imitation)s
-GROUP BY key ORDER BY key DESC;
+FROM calls WHERE started_at >= %(since)s
+GROUP BY key, imitation ORDER BY key DESC;
 
 -- :costs_by_company a call about several companies is shared out evenly
-SELECT subject AS key, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+SELECT subject AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
        sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) / cardinality(subjects)) AS input_tokens,
        sum(cache_read / cardinality(subjects)) AS cache_read,
        sum(output_tokens / cardinality(subjects)) AS output_tokens,
        sum(coalesce(usd, worst_usd) / cardinality(subjects)) AS usd
 FROM calls, unnest(subjects) AS subject
-WHERE started_at >= %(since)s AND imitation = %(imitation)s
-GROUP BY key ORDER BY usd DESC, key;
+WHERE started_at >= %(since)s
+GROUP BY key, imitation ORDER BY usd DESC, key;

@@ -34,7 +34,7 @@ Make = Callable[..., Settings]
 
 
 def booked_usd(claude: Claude) -> Decimal:
-    rows = claude.book.costs("model", datetime(2000, 1, 1, tzinfo=UTC), imitation=True)
+    rows = claude.book.costs("model", datetime(2000, 1, 1, tzinfo=UTC))
     return sum((Decimal(row["usd"]) for row in rows), Decimal(0))
 
 
