@@ -91,11 +91,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _claude_is_asked_for(self) -> Settings:
-        if self.analyst == "claude":
-            if not self.anthropic_api_key.get_secret_value():
-                problem = "is claude, but ANTHROPIC_API_KEY is not set; set it, or use local"
-            else:
-                problem = "is claude, which this version does not have yet; use local"
+        if self.analyst == "claude" and not self.anthropic_api_key.get_secret_value():
+            problem = "is claude, but ANTHROPIC_API_KEY is not set; set it, or use local"
             raise ConfigError("AXIOM_ANALYST", problem)
         return self
 

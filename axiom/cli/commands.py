@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
 BAD = {RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED}
 
 
-def up(*, once: bool, as_json: bool) -> int:
+def up(*, once: bool, fake_claude: bool, as_json: bool) -> int:
     """Run `axiom up`; return its exit code."""
     from axiom.config import load_settings
+    from axiom.embedded.up import imitation_environment
     from axiom.embedded.up import up as start
     from axiom.tasks.client import run_all_once, summary
 
     if as_json and not once:
         raise ConfigError("--json", "goes with --once")
+    if fake_claude:
+        os.environ.update(imitation_environment())
     return start(
         load_settings(), once=once, emit_json=as_json, run_once=run_all_once, summary=summary
     )

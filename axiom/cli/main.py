@@ -49,6 +49,9 @@ def up(
     once: Annotated[
         bool, typer.Option("--once", help="Run each pipeline once, show what happened, stop.")
     ] = False,
+    fake_claude: Annotated[
+        bool, typer.Option("--fake-claude", help="Ask an imitation of Claude; nobody is paid.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --once: one JSON object on the last line.")
     ] = False,
@@ -56,7 +59,7 @@ def up(
     """Start everything here: missing servers, workers, beat, Flower."""
     from axiom.cli.commands import up as command
 
-    raise typer.Exit(command(once=once, as_json=as_json))
+    raise typer.Exit(command(once=once, fake_claude=fake_claude, as_json=as_json))
 
 
 @cli.command()

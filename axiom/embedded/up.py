@@ -30,6 +30,20 @@ READY_TIMEOUT_S = 90.0
 WORKER_STOP_S = 16.0  # half of it warm; then a cold shutdown, which hands messages back
 
 
+IMITATION = "fake-claude"
+IMITATION_KEY = "sk-ant-fake"
+
+
+def imitation_environment() -> dict[str, str]:
+    """Return what makes a process ask an imitation of Claude, on a free port, and nobody else."""
+    return {
+        "AXIOM_ANALYST": "claude",
+        "AXIOM_CLAUDE_IMITATION": "true",
+        "ANTHROPIC_API_KEY": IMITATION_KEY,
+        "ANTHROPIC_BASE_URL": f"http://{servers.HOST}:{servers.free_port()}",
+    }
+
+
 class _Stopped(Exception):
     """A signal asked for the end."""
 
@@ -107,14 +121,10 @@ class _Up:
 
     def _start(self) -> None:
         self._console.print(f"[bold]Axiom[/] in {self._data_dir}")
-        names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
-        self._servers = servers.prepare(self._data_dir, names, self._warn)
-        servers.publish(
-            self._data_dir, {f"{name}_url": server.url for name, server in self._servers.items()}
-        )
-        for server in self._servers.values():
-            self._supervisor.start(_server_program(server))
+        self._start_servers()
         programs = self._programs()
+        if self._settings.claude_imitation:
+            self._supervisor.start(self._imitation())
         if "redis" in self._servers:
             self._await("redis", self._servers["redis"].ready)
         # workers need no tables to start, so they start while the other servers do
@@ -126,8 +136,22 @@ class _Up:
         self._release(programs["release"])
         if not self._once:  # what it fires needs the tables
             self._supervisor.start(programs["beat"])
+        self._await_programs()
+
+    def _start_servers(self) -> None:
+        names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
+        self._servers = servers.prepare(self._data_dir, names, self._warn)
+        urls = {f"{name}_url": server.url for name, server in self._servers.items()}
+        servers.publish(self._data_dir, urls)
+        for server in self._servers.values():
+            self._supervisor.start(_server_program(server))
+
+    def _await_programs(self) -> None:
         for name in (*WORKERS, "beat"):
             self._await(name, self._ready_file(name).exists)
+        if self._settings.claude_imitation:
+            url = f"{self._settings.anthropic_base_url}/_books/summary"
+            self._await(IMITATION, lambda: _answers(url))
         self._await("flower", lambda: _answers(f"{self._flower_url}/healthcheck"))
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
@@ -141,7 +165,7 @@ class _Up:
                         f"{name} is not ready after {READY_TIMEOUT_S:.0f} s; see {log}"
                     )
                 time.sleep(0.05)
-        self._console.print(f"  [green]✓[/] {name:<9}[dim]{self._elapsed():5.1f} s[/]")
+        self._console.print(f"  [green]✓[/] {name:<11}[dim]{self._elapsed():5.1f} s[/]")
 
     def _release(self, program: Program) -> None:
         import subprocess
@@ -153,7 +177,7 @@ class _Up:
             )  # fmt: skip
         if done.returncode:
             raise AxiomError(f"release failed: {(done.stderr or done.stdout).strip()}")
-        self._console.print(f"  [green]✓[/] {'release':<9}[dim]{self._elapsed():5.1f} s[/]")
+        self._console.print(f"  [green]✓[/] {'release':<11}[dim]{self._elapsed():5.1f} s[/]")
 
     def _programs(self) -> dict[str, Program]:
         scripts = sysconfig.get_path("scripts")
@@ -179,6 +203,15 @@ class _Up:
                 stop_timeout_s=WORKER_STOP_S if name in WORKERS else 6.0,
             )
         return found
+
+    def _imitation(self) -> Program:
+        config = self._data_dir / "fake_claude.json"
+        answer = "axiom.embedded.fake_claude.analyst:answer"
+        config.write_text(json.dumps({"keys": [IMITATION_KEY], "answer": answer}))
+        port = self._settings.anthropic_base_url.rpartition(":")[2]
+        options = ("--port", port, "--config", str(config))
+        argv = (sys.executable, "-m", "axiom.embedded.fake_claude", *options)
+        return Program(IMITATION, argv)
 
     def _flower_env(self) -> dict[str, str]:
         password = json.loads((self._data_dir / "secrets.json").read_text())["flower"]
@@ -215,7 +248,9 @@ class _Up:
         def say(text: str) -> None:
             self._console.print(text, soft_wrap=True)
 
-        market, analyst = self._settings.market, self._settings.analyst
+        market, analyst = self._settings.market, str(self._settings.analyst)
+        if self._settings.claude_imitation:
+            analyst = "an imitation of claude; nobody is asked or paid"
         say(f"\nRunning. Market: [bold]{market}[/], analyst: [bold]{analyst}[/].")
         say("All four pipelines run at once, then by their schedules.")
         say(f"  Flower    {self._flower_url}   user {user}, password {password}")
