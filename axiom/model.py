@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 Json = Any  # what `json.dumps` takes; steps hand on only this
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,15 @@ class Classification:
     confidence: float
     analyst: str
     prompt_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Generic[T]):
+    """What an analyst said that may be used, and how much was dropped, by reason."""
+
+    results: list[T]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    refused: str | None = None  # why there is no answer at all
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ what an analyst says of them is checked against closed lists.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from axiom.model import (
     EventType,
     Headline,
     Json,
+    Said,
     Sentiment,
     Telling,
     to_json,
@@ -99,7 +101,7 @@ class Analyst(Protocol):
 
     def classify(  # noqa: D102
         self, headlines: Sequence[tuple[Headline, Sequence[str]]]
-    ) -> list[Classification]: ...
+    ) -> Said[Classification]: ...
 
 
 class Company(Protocol):
@@ -201,10 +203,12 @@ def classify(ctx: Context[Services]) -> Json:
     linked = ctx.inputs["link_entities"]
     asked = [(t.headline, linked[t.event_id]) for t in _tellings(ctx) if t.found_by == "first"]
     answers: dict[str, Json] = {}
-    rejected = 0
+    rejected, dropped = 0, Counter[str]()
     for start in range(0, len(asked), BATCH):
         batch = asked[start : start + BATCH]
-        good = valid_classifications(ctx.services.analyst.classify(batch), batch)
+        said = ctx.services.analyst.classify(batch)
+        dropped.update(said.dropped)
+        good = valid_classifications(said.results, batch)
         rejected += len(batch) - len(good)
         unanswered = {headline.id: to_json(_unknown(headline.id)) for headline, _ in batch}
         answers |= unanswered | {each.headline_id: to_json(each) for each in good}
@@ -212,6 +216,7 @@ def classify(ctx: Context[Services]) -> Json:
         "classified": ctx.artifacts.put(ctx.run_id, "classified", answers),
         "asked": len(asked),
         "rejected": rejected,
+        "dropped": dict(dropped),
     }
 
 

@@ -19,6 +19,7 @@ from axiom.model import (
     Label,
     NodeRef,
     Profile,
+    Said,
     to_json,
     utcnow,
 )
@@ -58,7 +59,7 @@ class Analyst(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def company_prompt_hash(self) -> str: ...  # noqa: D102
-    def analyse_company(self, profile: Profile) -> list[Finding]: ...  # noqa: D102
+    def analyse_company(self, profile: Profile) -> Said[Finding]: ...  # noqa: D102
 
 
 class Analyses(Protocol):
@@ -159,16 +160,21 @@ def analyse_company(ctx: Context[Services]) -> Json:
     known = services.analyses.known(question)
     if known is None:
         profile = Profile(**ctx.artifacts.get(fetched["profile"]))
-        good, rejected = validate_findings(services.analyst.analyse_company(profile), profile.text)
-        services.analyses.keep(question, [to_json(each) for each in good], rejected, ctx.run_id)
-        known = services.analyses.known(question) or {}
-        asked = True
+        said = services.analyst.analyse_company(profile)
+        good, ungrounded = validate_findings(said.results, profile.text)
+        rejected = ungrounded + sum(said.dropped.values())
+        if said.refused is None:  # what was refused is not known: the next run tries again
+            services.analyses.keep(question, [to_json(each) for each in good], rejected, ctx.run_id)
+        known = services.analyses.known(question) or {"findings": [], "rejected": rejected}
+        asked, dropped, refused = True, dict(said.dropped), said.refused
     else:
-        asked = False
+        asked, dropped, refused = False, {}, None
     return {
         "findings": known["findings"],
         "rejected": known["rejected"],
         "asked": asked,
+        "dropped": dropped,
+        "refused": refused,
         "analyst": question["analyst"],
         "prompt_hash": question["prompt_hash"],
     }
@@ -196,7 +202,13 @@ def resolve_entities(ctx: Context[Services]) -> Json:
         "companies": len(analysed),
         "asked": sum(answer["asked"] for answer in analysed.values()),
         "rejected": sum(answer["rejected"] for answer in analysed.values()),
-        "sources": sorted(ctx.inputs["fetch_profile"][t]["source"] for t in analysed),
+        "refused": {t: a["refused"] for t, a in analysed.items() if a.get("refused")},
+        # whoever was not answered keeps its edges
+        "sources": sorted(
+            ctx.inputs["fetch_profile"][t]["source"]
+            for t, answer in analysed.items()
+            if not answer.get("refused")
+        ),
     }
 
 
