@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 Json = Any  # what `json.dumps` takes; steps hand on only this
 T = TypeVar("T")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +400,12 @@ def floor_time(moment: datetime, interval: timedelta) -> datetime:
 def content_hash(*parts: Json) -> str:
     """SHA-256 (hex) of the parts, unambiguous and stable over processes and versions."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def storable(text: str) -> str:
+    """Leave out what no store takes and any feed may hold: NUL, and halves of characters."""
+    return _UNSTORABLE.sub("", text)
 
 
 def chunked(items: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from axiom.model import (
     Said,
     Sentiment,
     Telling,
+    storable,
     to_json,
 )
 
@@ -152,7 +154,8 @@ class Services(Protocol):
 def fetch_headlines(ctx: Context[Services]) -> Json:
     """Fetch what became public since the last run that ended well."""
     since = ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
-    found = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
+    fetched = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
+    found = [_storable(headline) for headline in fetched]
     unique = {headline.id: headline for headline in found if headline.text.strip()}
     rows = [to_json(headline) for headline in unique.values()]
     return {
@@ -398,6 +401,11 @@ def alarming(event: Event) -> str | None:
         default=("", 0.0),
     )  # fmt: skip
     return f"sentiment {score:+.2f} for {ticker}" if abs(score) >= STRONG_SCORE else None
+
+
+def _storable(raw: Headline) -> Headline:
+    texts = {name: storable(getattr(raw, name)) for name in ("text", "source", "url", "summary")}
+    return replace(raw, **texts)
 
 
 def _headlines(rows: Sequence[Mapping[str, Any]]) -> list[Headline]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from axiom.model import (
     NodeRef,
     Profile,
     Said,
+    storable,
     to_json,
     utcnow,
 )
@@ -138,7 +139,8 @@ def select_companies(ctx: Context[Services]) -> Json:
 
 def fetch_profile(ctx: Context[Services]) -> Json:
     """Fetch one company's profile."""
-    profile = ctx.services.profiles.fetch_profile(ctx.item)
+    raw = ctx.services.profiles.fetch_profile(ctx.item)
+    profile = replace(raw, name=storable(raw.name), text=storable(raw.text))
     return {
         "profile": ctx.artifacts.put(ctx.run_id, f"profile-{ctx.item}", to_json(profile)),
         "input_hash": profile.input_hash,
