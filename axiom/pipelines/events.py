@@ -404,8 +404,13 @@ def alarming(event: Event) -> str | None:
 
 
 def _storable(raw: Headline) -> Headline:
-    texts = {name: storable(getattr(raw, name)) for name in ("text", "source", "url", "summary")}
-    return replace(raw, **texts)
+    return replace(
+        raw,
+        text=storable(raw.text),
+        source=storable(raw.source),
+        url=storable(raw.url),
+        summary=storable(raw.summary),
+    )
 
 
 def _headlines(rows: Sequence[Mapping[str, Any]]) -> list[Headline]:
