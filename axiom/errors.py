@@ -9,6 +9,7 @@ AxiomError
 ├── ProviderDataError        the provider answered, and the answer is unusable
 ├── Refused                  a limit of our own says not now; carries retry_in_s
 │   ├── BreakerOpen          the service is down; nothing retries this
+│   ├── ServiceDown          a paid service does not answer; the work is put off
 │   └── BudgetSpent          a scope cannot pay the worst case of this call
 ├── ReplayEnded              the replay has shown its last day
 ├── ArtifactMissing          what an earlier step handed on has expired
@@ -69,6 +70,10 @@ class Refused(AxiomError):
 
 class BreakerOpen(Refused):
     """The service is down and is not called until it has had time to recover."""
+
+
+class ServiceDown(Refused):
+    """A paid service cannot be reached or fails; the work is put off, nothing is lost."""
 
 
 class BudgetSpent(Refused):

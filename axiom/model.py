@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 Json = Any  # what `json.dumps` takes; steps hand on only this
+T = TypeVar("T")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +242,16 @@ class Classification:
 
 
 @dataclass(frozen=True, slots=True)
+class Said(Generic[T]):
+    """What an analyst said that may be used, and how much was dropped, by reason."""
+
+    results: list[T]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    refused: str | None = None  # why there is no answer at all
+    stand_in: Mapping[str, str] | None = None  # analyst and prompt_hash, where another said it
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A story: typed, dated, linked. Its id is that of its first headline."""
 
@@ -389,6 +402,11 @@ def content_hash(*parts: Json) -> str:
     """SHA-256 (hex) of the parts, unambiguous and stable over processes and versions."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def storable(text: str) -> str:
+    """Leave out what no store takes and any feed may hold: NUL, and halves of characters."""
+    return _UNSTORABLE.sub("", text)
 
 
 def chunked(items: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:

@@ -27,7 +27,7 @@ import structlog
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.analysts.question import Answer, Question
-from axiom.errors import AxiomError, BudgetSpent, ConfigError, Refused
+from axiom.errors import AxiomError, BudgetSpent, ConfigError, ServiceDown
 from axiom.flow import CURRENT
 from axiom.model import Json
 from axiom.paid import Call, Standing, Usage
@@ -61,10 +61,6 @@ class Book(Protocol):
     def lose(self, call: Call, outcome: str) -> None: ...  # noqa: D102
 
 
-class ClaudeUnavailable(Refused):
-    """Claude cannot be reached or fails; the work is put off, nothing is lost."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Dollars that may be spent: in a UTC day, by a pipeline in a day, by a run."""
@@ -96,7 +92,7 @@ class Gateway:
 
         Raises:
             BudgetSpent: the worst case of this question cannot be paid now.
-            BreakerOpen, ClaudeUnavailable: the service is down.
+            BreakerOpen, ServiceDown: the service is down.
             Refused: its turn has not come.
             StoreUnavailable: Redis or Postgres is away.
             AxiomError: Claude says that the question is wrong; asking again would not help.
@@ -357,7 +353,7 @@ def _translated(error: Exception) -> Exception:
         return ConfigError("ANTHROPIC_API_KEY", "Anthropic does not accept this key")
     if _worth_it(error):
         wait_s = _retry_after_s(error) or SERVICE_RETRY_S
-        return ClaudeUnavailable(f"Claude does not answer ({_kind(error)})", wait_s)
+        return ServiceDown(f"Claude does not answer ({_kind(error)})", wait_s)
     if isinstance(error, anthropic.AnthropicError):
         return AxiomError(f"Claude refused the request ({_kind(error)}): {str(error)[:300]}")
     return error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from axiom.analysts import local_company, local_events, local_explain
-from axiom.model import Classification, Headline, Profile
+from axiom.model import Classification, Headline, Profile, Said
 from axiom.pipelines.correlation import Change, Explanation
 from axiom.pipelines.graph import Finding
 
@@ -20,14 +20,14 @@ class LocalAnalyst:
     name = "local"
     company_prompt_hash = local_company.PROMPT_HASH
 
-    def analyse_company(self, profile: Profile) -> list[Finding]:
+    def analyse_company(self, profile: Profile) -> Said[Finding]:
         """Return what a profile's lines state outright."""
-        return local_company.analyse_company(profile)
+        return Said(local_company.analyse_company(profile))
 
-    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> list[Classification]:
+    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> Said[Classification]:
         """Return the type and the sentiment of headlines."""
-        return local_events.classify(headlines)
+        return Said(local_events.classify(headlines))
 
-    def explain(self, changes: Sequence[Change]) -> list[Explanation]:
+    def explain(self, changes: Sequence[Change]) -> Said[Explanation]:
         """Return a sentence for each change, made from its statistics."""
-        return [local_explain.explain(change) for change in changes]
+        return Said([local_explain.explain(change) for change in changes])

@@ -78,7 +78,8 @@ def state_graph(
     ends: list[str] = [START]
     for stage in flow.plan(items)[1 if flow.planner else 0 :]:
         for call in stage.calls():
-            graph.add_node(_name(call), _node(engine, flow, run_id, call, wait))  # type: ignore[call-overload]
+            node: Any = _node(engine, flow, run_id, call, wait)  # its overloads know no closures
+            graph.add_node(_name(call), node)
         for before, after in _edges(stage, ends):
             graph.add_edge(before, after)
         if stage.branches:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from axiom.errors import AxiomError
 from axiom.flow import Context, Each, Flow, Parallel
-from axiom.model import Correlation, Instrument, Json, to_json
+from axiom.model import Correlation, Instrument, Json, Said, to_json
 
 METHODS = ("pearson", "spearman")
 SIGNIFICANT = 0.05
@@ -93,7 +93,7 @@ class CorrelationGraph(Protocol):
 class Analyst(Protocol):
     """Says what changed."""
 
-    def explain(self, changes: Sequence[Change]) -> list[Explanation]: ...  # noqa: D102
+    def explain(self, changes: Sequence[Change]) -> Said[Explanation]: ...  # noqa: D102
 
 
 class ReportWriter(Protocol):
@@ -211,8 +211,12 @@ def find_changes(ctx: Context[Services]) -> Json:
 def explain(ctx: Context[Services]) -> Json:
     """Ask the analyst what to say of the largest changes."""
     said = ctx.services.analyst.explain(_changes(ctx))
-    rows = [to_json(each) for each in said]
-    return {"explanations": ctx.artifacts.put(ctx.run_id, "explanations", rows), "said": len(rows)}
+    rows = [to_json(each) for each in said.results]
+    return {
+        "explanations": ctx.artifacts.put(ctx.run_id, "explanations", rows),
+        "said": len(rows),
+        "dropped": dict(said.dropped),
+    }
 
 
 def store_correlations(ctx: Context[Services]) -> Json:

@@ -8,7 +8,9 @@ what an analyst says of them is checked against closed lists.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,8 +21,10 @@ from axiom.model import (
     EventType,
     Headline,
     Json,
+    Said,
     Sentiment,
     Telling,
+    storable,
     to_json,
 )
 
@@ -99,7 +103,7 @@ class Analyst(Protocol):
 
     def classify(  # noqa: D102
         self, headlines: Sequence[tuple[Headline, Sequence[str]]]
-    ) -> list[Classification]: ...
+    ) -> Said[Classification]: ...
 
 
 class Company(Protocol):
@@ -150,7 +154,8 @@ class Services(Protocol):
 def fetch_headlines(ctx: Context[Services]) -> Json:
     """Fetch what became public since the last run that ended well."""
     since = ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
-    found = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
+    fetched = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
+    found = [_storable(headline) for headline in fetched]
     unique = {headline.id: headline for headline in found if headline.text.strip()}
     rows = [to_json(headline) for headline in unique.values()]
     return {
@@ -201,10 +206,12 @@ def classify(ctx: Context[Services]) -> Json:
     linked = ctx.inputs["link_entities"]
     asked = [(t.headline, linked[t.event_id]) for t in _tellings(ctx) if t.found_by == "first"]
     answers: dict[str, Json] = {}
-    rejected = 0
+    rejected, dropped = 0, Counter[str]()
     for start in range(0, len(asked), BATCH):
         batch = asked[start : start + BATCH]
-        good = valid_classifications(ctx.services.analyst.classify(batch), batch)
+        said = ctx.services.analyst.classify(batch)
+        dropped.update(said.dropped)
+        good = valid_classifications(said.results, batch)
         rejected += len(batch) - len(good)
         unanswered = {headline.id: to_json(_unknown(headline.id)) for headline, _ in batch}
         answers |= unanswered | {each.headline_id: to_json(each) for each in good}
@@ -212,6 +219,7 @@ def classify(ctx: Context[Services]) -> Json:
         "classified": ctx.artifacts.put(ctx.run_id, "classified", answers),
         "asked": len(asked),
         "rejected": rejected,
+        "dropped": dict(dropped),
     }
 
 
@@ -393,6 +401,16 @@ def alarming(event: Event) -> str | None:
         default=("", 0.0),
     )  # fmt: skip
     return f"sentiment {score:+.2f} for {ticker}" if abs(score) >= STRONG_SCORE else None
+
+
+def _storable(raw: Headline) -> Headline:
+    return replace(
+        raw,
+        text=storable(raw.text),
+        source=storable(raw.source),
+        url=storable(raw.url),
+        summary=storable(raw.summary),
+    )
 
 
 def _headlines(rows: Sequence[Mapping[str, Any]]) -> list[Headline]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from axiom.model import (
     Label,
     NodeRef,
     Profile,
+    Said,
+    storable,
     to_json,
     utcnow,
 )
@@ -58,7 +60,7 @@ class Analyst(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def company_prompt_hash(self) -> str: ...  # noqa: D102
-    def analyse_company(self, profile: Profile) -> list[Finding]: ...  # noqa: D102
+    def analyse_company(self, profile: Profile) -> Said[Finding]: ...  # noqa: D102
 
 
 class Analyses(Protocol):
@@ -137,7 +139,8 @@ def select_companies(ctx: Context[Services]) -> Json:
 
 def fetch_profile(ctx: Context[Services]) -> Json:
     """Fetch one company's profile."""
-    profile = ctx.services.profiles.fetch_profile(ctx.item)
+    raw = ctx.services.profiles.fetch_profile(ctx.item)
+    profile = replace(raw, name=storable(raw.name), text=storable(raw.text))
     return {
         "profile": ctx.artifacts.put(ctx.run_id, f"profile-{ctx.item}", to_json(profile)),
         "input_hash": profile.input_hash,
@@ -159,16 +162,22 @@ def analyse_company(ctx: Context[Services]) -> Json:
     known = services.analyses.known(question)
     if known is None:
         profile = Profile(**ctx.artifacts.get(fetched["profile"]))
-        good, rejected = validate_findings(services.analyst.analyse_company(profile), profile.text)
-        services.analyses.keep(question, [to_json(each) for each in good], rejected, ctx.run_id)
-        known = services.analyses.known(question) or {}
-        asked = True
+        said = services.analyst.analyse_company(profile)
+        question |= said.stand_in or {}  # kept as the stand-in's: the analyst is asked next time
+        good, ungrounded = validate_findings(said.results, profile.text)
+        rejected = ungrounded + sum(said.dropped.values())
+        if said.refused is None:  # what was refused is not known: the next run tries again
+            services.analyses.keep(question, [to_json(each) for each in good], rejected, ctx.run_id)
+        known = services.analyses.known(question) or {"findings": [], "rejected": rejected}
+        asked, dropped, refused = True, dict(said.dropped), said.refused
     else:
-        asked = False
+        asked, dropped, refused = False, {}, None
     return {
         "findings": known["findings"],
         "rejected": known["rejected"],
         "asked": asked,
+        "dropped": dropped,
+        "refused": refused,
         "analyst": question["analyst"],
         "prompt_hash": question["prompt_hash"],
     }
@@ -196,7 +205,13 @@ def resolve_entities(ctx: Context[Services]) -> Json:
         "companies": len(analysed),
         "asked": sum(answer["asked"] for answer in analysed.values()),
         "rejected": sum(answer["rejected"] for answer in analysed.values()),
-        "sources": sorted(ctx.inputs["fetch_profile"][t]["source"] for t in analysed),
+        "refused": {t: a["refused"] for t, a in analysed.items() if a.get("refused")},
+        # whoever was not answered keeps its edges
+        "sources": sorted(
+            ctx.inputs["fetch_profile"][t]["source"]
+            for t, answer in analysed.items()
+            if not answer.get("refused")
+        ),
     }
 
 

@@ -18,7 +18,7 @@ from axiom.engines.execute import Engine
 from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
 
 if TYPE_CHECKING:
-    from axiom.analysts.local import LocalAnalyst
+    from axiom.analysts.degrading import Analyst
     from axiom.ledger.ledger import Ledger
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
@@ -186,11 +186,28 @@ class Services:
         return Claude(self.settings)
 
     @cached_property
-    def analyst(self) -> LocalAnalyst:
+    def analyst(self) -> Analyst:
         """Who reads and explains."""
         from axiom.analysts.local import LocalAnalyst
 
-        return LocalAnalyst()
+        if self.settings.analyst == "local":
+            return LocalAnalyst()
+        from axiom.analysts.degrading import DegradingAnalyst
+
+        asking = self._claude_analyst()
+        degrades = self.settings.claude_refused == "local"
+        return DegradingAnalyst(asking, LocalAnalyst()) if degrades else asking
+
+    def _claude_analyst(self) -> Analyst:
+        from axiom.analysts.claude import ClaudeAnalyst, Models
+
+        wanted = self.settings
+        models = Models(
+            wanted.claude_small, wanted.claude_large, wanted.claude_effort,
+            wanted.claude_escalate_below,
+        )  # fmt: skip
+        names = {company.ticker: (company.name,) for company in self.universe.companies}
+        return ClaudeAnalyst(self.claude.gateway, models, names)
 
     @cached_property
     def embed(self) -> Callable[[Sequence[str]], list[list[float]]]:

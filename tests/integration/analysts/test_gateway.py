@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from axiom.analysts.gateway import ClaudeUnavailable
 from axiom.config import Settings
 from axiom.errors import (
     AxiomError,
@@ -24,6 +23,7 @@ from axiom.errors import (
     BudgetSpent,
     ConfigError,
     Refused,
+    ServiceDown,
     StoreUnavailable,
 )
 from axiom.tasks.claude import Claude
@@ -135,7 +135,7 @@ def test_a_service_that_stays_down_opens_the_breaker_and_puts_work_off(
     claude: Claude, fake: FakeClaude
 ) -> None:
     fake.control(down="unavailable")
-    with pytest.raises(ClaudeUnavailable, match="status 503"):
+    with pytest.raises(ServiceDown, match="status 503"):
         claude.gateway(question("first"))
     with pytest.raises(Refused):  # by its second attempt the breaker is open
         claude.gateway(question("second"))

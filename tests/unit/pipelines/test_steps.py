@@ -9,6 +9,7 @@ import pytest
 from axiom.analysts.local_company import analyse_company
 from axiom.analysts.local_events import event_type
 from axiom.model import Classification, EdgeType, EventType, Headline, Quote, Sentiment
+from axiom.pipelines import events
 from axiom.pipelines.events import EntityFinder, tell_apart, valid_classifications
 from axiom.pipelines.graph import Finding, company_keys, normal, validate_findings
 from axiom.pipelines.ingestion import flag_jumps, validate_quotes
@@ -118,3 +119,9 @@ def test_the_rules_find_the_type_of_most_facts() -> None:
     facts = [json.loads(line) for line in lines]
     right = sum(event_type(fact["headline"])[0] == fact["type"] for fact in facts)
     assert right / len(facts) > 0.58
+
+
+def test_characters_that_no_store_takes_are_left_out_of_headlines() -> None:
+    raw = Headline("Apple\x00 \ud83d rises \U0001f600", NOW, "a", summary="\udfff")
+    assert events._storable(raw) == Headline("Apple  rises \U0001f600", NOW, "a")
+    assert len(raw.id) == 24  # half a character does not stop a run

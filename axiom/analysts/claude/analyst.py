@@ -1,0 +1,80 @@
+"""The analyst that asks Claude, behind the Protocols that the pipelines declare."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from axiom.analysts.claude import company, events, explain, prompt
+from axiom.analysts.claude.explain import Names
+from axiom.analysts.question import Ask, Effort
+from axiom.model import Classification, Headline, Profile, Said, T
+from axiom.pipelines.correlation import Change, Explanation
+from axiom.pipelines.graph import Finding
+
+
+@dataclass(frozen=True)
+class Models:
+    """Who is asked: the small model first classifies; the large one does the rest."""
+
+    small: str = "claude-haiku-5-5"
+    large: str = "claude-sonnet-5-5"
+    effort: Effort | None = "low"  # of the small model
+    escalate_below: float = 0.6  # confidence of the small model; 0 never escalates
+
+
+class ClaudeAnalyst:
+    """Asks through `ask`, and lets through only what holds.
+
+    `names` are the names of the companies by ticker: an explanation may use
+    those of its own pair. What is dropped is counted by reason; `TransientError`
+    of `ask` goes to the caller, who tries the step again.
+    """
+
+    def __init__(self, ask: Ask, models: Models | None = None, names: Names | None = None) -> None:
+        self._ask = ask
+        self._models = models or Models()
+        self._names = names or {}
+
+    @property
+    def name(self) -> str:
+        """The model that reads companies."""
+        return self._models.large
+
+    @property
+    def company_prompt_hash(self) -> str:
+        """Changes with the words, the form of the answer, or the model."""
+        return prompt.company().hash(self._models.large)
+
+    def analyse_company(self, profile: Profile) -> Said[Finding]:
+        """Return what a profile states."""
+        return company.analyse_company(self._ask, self._models.large, None, profile)
+
+    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> Said[Classification]:
+        """Return type and sentiment of headlines; each names the model that said it."""
+        m, told = self._models, events.with_tickers(headlines)
+        desk = events.Desk(self._ask, m.small, m.large, m.effort, m.escalate_below)
+        starts = range(0, len(told), events.BATCH)
+        return _together(desk.classify(told[n : n + events.BATCH]) for n in starts)
+
+    def explain(self, changes: Sequence[Change]) -> Said[Explanation]:
+        """Return a text for each change; `analyst` is `local` where Claude's did not hold."""
+        starts = range(0, len(changes), explain.BATCH)
+        return _together(
+            explain.explain(
+                self._ask, self._models.large, None, changes[n : n + explain.BATCH], self._names
+            )
+            for n in starts
+        )
+
+
+def _together(parts: Iterable[Said[T]]) -> Said[T]:
+    results: list[T] = []
+    dropped = Counter[str]()
+    refused = None
+    for part in parts:
+        results += part.results
+        dropped.update(part.dropped)
+        refused = refused or part.refused
+    return Said(results, dict(dropped), refused)

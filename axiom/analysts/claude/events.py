@@ -1,0 +1,195 @@
+"""Classify headlines: the small model first, the larger one for what it was unsure of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypedDict
+
+from axiom.analysts.claude import prompt
+from axiom.analysts.claude.answers import EventFound, Tone
+from axiom.analysts.claude.interview import Interview, Result, Verdict
+from axiom.analysts.claude.items import number_of, read
+from axiom.analysts.claude.material import HEADLINE, SUMMARY, clean, is_ticker, written
+from axiom.analysts.question import Ask, Effort, Question
+from axiom.model import Classification, EventType, Headline, Json, Said, Sentiment
+
+BATCH = 40
+TOLERANCE = 2  # percent by which three chances may miss 100
+Told = tuple[Headline, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Who is asked, and how."""
+
+    ask: Ask
+    small: str
+    large: str
+    effort: Effort | None  # of the small model
+    escalate_below: float
+
+    def classify(self, batch: Sequence[Told]) -> Said[Classification]:
+        """Return what was said of at most `BATCH` headlines."""
+        end = _agent().invoke({"desk": self, "batch": batch})
+        said, lacking = end["said"], end["lacking"]
+        dropped = Counter(why for n, why in lacking.items() if n not in said) + end["extra"]
+        return Said([said[n] for n in sorted(said)], dict(dropped), end["refused"])
+
+    def put(
+        self, batch: Sequence[Told], model: str, effort: Effort | None
+    ) -> Result[Classification]:
+        """Ask one model about a batch."""
+
+        def judge(items: Sequence[Json], open_: Sequence[int] | None) -> Verdict[Classification]:
+            return _judge(items, batch, model)
+
+        interview = Interview(self.ask, "a", judge, mend_items=False)
+        return interview.hold(_question(batch, model, effort))
+
+
+class _State(TypedDict, total=False):
+    desk: Desk
+    batch: Sequence[Told]
+    said: Mapping[int, Classification]  # by place in the batch, from 1
+    lacking: Mapping[int, str]  # place -> why it was not answered
+    extra: Counter[str]
+    refused: str | None
+
+
+@cache
+def _agent() -> Any:
+    """classify -> escalate (when there is something that the small model is unsure of)."""
+    from langgraph.graph import END, START, StateGraph
+
+    graph = StateGraph(_State)  # no retry policy, as in the interview
+    graph.add_node("classify", _classified)
+    graph.add_node("escalate", _escalated)
+    graph.add_edge(START, "classify")
+    graph.add_conditional_edges("classify", _next, {"escalate": "escalate", "end": END})
+    graph.add_edge("escalate", END)
+    return graph.compile()
+
+
+def _classified(state: _State) -> _State:
+    desk, batch = state["desk"], state["batch"]
+    result = desk.put(batch, desk.small, desk.effort)
+    lacking = dict(result.wrong)
+    if result.refused:
+        lacking = dict.fromkeys(range(1, len(batch) + 1), result.refused)
+    return {
+        "said": result.good,
+        "lacking": lacking,
+        "extra": Counter(result.extra),
+        "refused": result.refused,
+    }
+
+
+def _next(state: _State) -> str:
+    return "escalate" if state["refused"] is None and _unsure(state) else "end"
+
+
+def _unsure(state: _State) -> list[int]:
+    """Places that the small model answered with doubt, wrongly, or not at all."""
+    desk, said = state["desk"], state["said"]
+    if desk.large == desk.small:
+        return []
+    return [
+        n
+        for n in range(1, len(state["batch"]) + 1)
+        if n not in said or said[n].confidence < desk.escalate_below
+    ]
+
+
+def _escalated(state: _State) -> _State:
+    """What the larger model says stands; where it says nothing, the small one's word does."""
+    desk, unsure = state["desk"], _unsure(state)
+    result = desk.put([state["batch"][n - 1] for n in unsure], desk.large, None)
+    better = {unsure[n - 1]: said for n, said in result.good.items()}
+    why = Counter(f"escalation_{reason}" for reason in result.wrong.values())
+    if result.refused:
+        why[f"escalation_{result.refused}"] += len(unsure)
+    extra = state["extra"] + Counter(result.extra) + why
+    return {"said": {**state["said"], **better}, "extra": extra}
+
+
+def _question(batch: Sequence[Told], model: str, effort: Effort | None) -> Question:
+    asked = prompt.events()
+    tickers = sum(len(linked) for _, linked in batch)
+    return Question(
+        prompt=asked.name,
+        system=asked.system,
+        material="\n".join(_line(n, *told) for n, told in enumerate(batch, 1)),
+        schema=asked.schema,
+        model=model,
+        max_tokens=100 + 45 * len(batch) + 30 * tickers,
+        subjects=tuple(headline.id for headline, _ in batch),
+        effort=effort,
+    )
+
+
+def _line(n: int, headline: Headline, tickers: Sequence[str]) -> str:
+    parts: list[Json] = [n, list(tickers), clean(headline.text, HEADLINE)]
+    if summary := clean(headline.summary, SUMMARY):
+        parts.append(summary)
+    return written(parts)
+
+
+def with_tickers(headlines: Sequence[tuple[Headline, Sequence[str]]]) -> list[Told]:
+    """Each headline with those of its tickers that can be tickers, each once."""
+    return [
+        (headline, tuple(dict.fromkeys(filter(is_ticker, linked))))
+        for headline, linked in headlines
+    ]
+
+
+def _judge(items: Sequence[Json], batch: Sequence[Told], model: str) -> Verdict[Classification]:
+    good: dict[int, Classification] = {}
+    wrong: dict[int, str] = {}
+    extra = Counter[str]()
+    for item in items:
+        n, found = number_of(item), read(EventFound, item)
+        if n is None or not 1 <= n <= len(batch):
+            extra["not_asked"] += 1
+        elif n in good or n in wrong:
+            extra["repeated"] += 1
+        elif isinstance(found, str):
+            wrong[n] = found
+        else:
+            good[n] = _classification(found, batch[n - 1], model, extra)
+    missing = {n: "missing" for n in range(1, len(batch) + 1) if n not in good and n not in wrong}
+    return Verdict(good, wrong | missing, extra=extra)
+
+
+def _classification(
+    found: EventFound, told: Told, model: str, extra: Counter[str]
+) -> Classification:
+    headline, tickers = told
+    return Classification(
+        headline_id=headline.id,
+        type=EventType(found.t),
+        sentiment=_sentiment(found.s, tickers, extra),
+        relevance=found.r / 100,
+        confidence=found.c / 100,
+        analyst=model,
+        prompt_hash=prompt.events().hash(model),
+    )
+
+
+def _sentiment(
+    tones: Sequence[Tone], tickers: Sequence[str], extra: Counter[str]
+) -> dict[str, Sentiment]:
+    found: dict[str, Sentiment] = {}
+    for tone in tones:
+        total = tone.p + tone.u + tone.n
+        if tone.k not in tickers:
+            extra["ticker_not_given"] += 1
+        elif tone.k in found:
+            extra["repeated"] += 1
+        elif abs(total - 100) > TOLERANCE:
+            extra["sum_not_one"] += 1
+        else:
+            found[tone.k] = Sentiment(tone.p / total, tone.u / total, tone.n / total)
+    return found
