@@ -33,9 +33,10 @@ from axiom.model import Json
 from axiom.paid import Call, Standing, Usage
 from axiom.resilience import retry
 from axiom.resilience.breaker import Outcome
-from axiom.resilience.budget import Budget, Spent
+from axiom.resilience.budget import Budget, Reserved, Spent
 from axiom.resilience.guard import Attempt, Guard
 from axiom.resilience.rate_limit import Costs
+from axiom.resilience.store import Step
 
 log = structlog.get_logger(__name__)
 BYTES_PER_TOKEN = 4  # an estimate; the limiter learns how far it is off
@@ -117,7 +118,6 @@ class Gateway:
 
     def _ask(self, name: str, question: Question, standing: Standing) -> Answer:
         asked = _Asked(self, name, question, standing)
-        asked.reserve()
         retrying = retry.retrying(
             self.policy, worth_it=_worth_it, retry_after_s=_retry_after_s,
             clock=time.monotonic, sleep=self.sleep, rng=_rng,
@@ -158,50 +158,45 @@ class _Asked:
 
     # --- budget ---
 
-    def reserve(self) -> None:
-        if self._is_reserved:
-            return
-        limits = self._scopes()
-        reserved = self._gateway.budget.reserve(self._call.id, limits, self._call.worst_usd)
-        if isinstance(reserved, Spent):
-            raise BudgetSpent(
-                f"the budget of {reserved.scope} ({reserved.limit_usd:.2f} USD) has "
-                f"{max(reserved.limit_usd - reserved.spent_usd, 0):.4f} USD left; this question "
-                f"may cost {self._call.worst_usd:.4f}; raise it: axiom budget --help",
-                BUDGET_RETRY_S,
-            )
-        self._is_reserved = True
-
-    def _scopes(self) -> dict[str, Any]:
-        gateway, call = self._gateway, self._call
-        set_by_hand, today = self._set_by_hand, datetime.now(UTC).date()
-        return {
-            f"day:{today}": set_by_hand.get("day", gateway.limits.day_usd),
-            f"pipeline:{call.pipeline}:{today}": set_by_hand.get(
-                "pipeline", gateway.limits.pipeline_usd
-            ),
-            f"run:{call.run_id}": set_by_hand.get("run", gateway.limits.run_usd),
+    def _reserving(self) -> Step[Reserved | Spent]:
+        gateway, call, by_hand = self._gateway, self._call, self._set_by_hand
+        today, limits = datetime.now(UTC).date(), gateway.limits
+        scopes = {
+            f"day:{today}": by_hand.get("day", limits.day_usd),
+            f"pipeline:{call.pipeline}:{today}": by_hand.get("pipeline", limits.pipeline_usd),
+            f"run:{call.run_id}": by_hand.get("run", limits.run_usd),
         }
+        return gateway.budget.reserving(call.id, scopes, call.worst_usd)
+
+    def _overspent(self, spent: Spent) -> BudgetSpent:
+        self._is_reserved = False
+        left_usd = max(spent.limit_usd - spent.spent_usd, 0)
+        return BudgetSpent(
+            f"the budget of {spent.scope} ({spent.limit_usd:.2f} USD) has {left_usd:.4f} USD left; "
+            f"this question may cost {self._call.worst_usd:.4f}; raise it: axiom budget --help",
+            BUDGET_RETRY_S,
+        )
 
     def release(self) -> None:
+        """Give back what was put aside for a call that was not made."""
         if self._is_reserved:
             self._gateway.budget.release(self._call.id)
             self._is_reserved = False
 
-    def _spend(self, usd: Decimal) -> None:
-        self._gateway.budget.settle(self._call.id, usd)
+    def _spend(self, attempt: Attempt, usd: Decimal) -> None:
+        attempt.also.append(self._gateway.budget.settling(self._call.id, usd))
         self._is_reserved = False
 
     # --- attempts ---
 
     def attempt(self) -> Answer:
-        if not self._is_reserved:  # the attempt before was lost, and paid
-            self._call = self._next_call()
-            self.reserve()
-        question, call = self._question, self._call
-        costs = Costs(self._request_bytes // BYTES_PER_TOKEN, question.max_tokens)
-        with self._gateway.guard(question.model).attempt(call.id, costs) as attempt:
-            self._gateway.book.begin(call)
+        """Put the question once."""
+        question, costs = self._question, self._costs
+        reserve = None if self._is_reserved else self._reserving()
+        self._is_reserved = True
+        guard = self._gateway.guard(question.model)
+        with guard.attempt(self._call.id, costs, reserve, self._overspent) as attempt:
+            self._gateway.book.begin(self._call)
             return self._called(attempt, costs)
 
     def _called(self, attempt: Attempt, costs: Costs) -> Answer:
@@ -238,7 +233,7 @@ class _Asked:
             usage.input_tokens + usage.cache_write_5m + usage.cache_write_1h, usage.output_tokens
         )
         attempt.headers = _limits_of(headers)
-        self._spend(usd)
+        self._spend(attempt, usd)
         model = self._gateway.model_name(message.model)
         return Answer(text, message.stop_reason or "none", model, self._name)
 
@@ -250,26 +245,26 @@ class _Asked:
             attempt.pause_s = _retry_after_s(error) or 1.0
         elif error.status_code >= 500:
             attempt.outcome = Outcome.SERVICE_FAILURE
-        # it cost nothing, so the reservation is kept for the next attempt, under its name
-        self._rename()
+        self._rename(attempt)
 
-    def _rename(self) -> None:
-        self.release()
+    def _rename(self, attempt: Attempt) -> None:
+        # the next attempt has a row, a turn and a reservation of its own
+        self._spend(attempt, Decimal(0))
         self._call = self._next_call()
-        self.reserve()
 
     def _unanswered(self, attempt: Attempt, error: BaseException, costs: Costs) -> None:
         attempt.outcome = Outcome.SERVICE_FAILURE
         if _was_never_sent(error):
             self._gateway.book.fail(self._call, "not reached")
-            self._rename()
+            self._rename(attempt)
         else:
             self._lost(attempt, type(error).__name__, costs)
             attempt.outcome = Outcome.SERVICE_FAILURE
 
     def _lost(self, attempt: Attempt, outcome: str, costs: Costs) -> None:
         self._gateway.book.lose(self._call, outcome)
-        self._spend(self._call.worst_usd)
+        self._spend(attempt, self._call.worst_usd)
+        self._call = self._next_call()
         attempt.costs = costs
 
     # --- the request ---
@@ -278,6 +273,10 @@ class _Asked:
     def request(self) -> dict[str, Any]:
         """What is sent: the SDK's arguments."""
         return make_request(self._question)
+
+    @property
+    def _costs(self) -> Costs:
+        return Costs(self._request_bytes // BYTES_PER_TOKEN, self._question.max_tokens)
 
     @cached_property
     def _request_bytes(self) -> int:

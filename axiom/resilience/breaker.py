@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import redis
 
@@ -103,7 +104,13 @@ class Breaker:
         Raises:
             StoreUnavailable: Redis is away; the call must not be made.
         """
-        answer = self._allow(self._keys, self._args(holder))
+        return self.allowing(holder).run()
+
+    def allowing(self, holder: str) -> store.Step[Allowed | Open]:
+        """`allow`, as a step to be run with others."""
+        return store.Step(self._allow, self._keys, self._args(holder), self._read_allowed)
+
+    def _read_allowed(self, answer: Any) -> Allowed | Open:
         if answer[0] == "open":
             return Open(float(answer[1]))
         if answer[0] == "closed":
@@ -118,10 +125,16 @@ class Breaker:
         Raises:
             StoreUnavailable: Redis is away; what happened is not counted.
         """
-        before, after, cool_down_s, failures = self._record(
-            self._keys, [*self._args(holder), outcome.value]
-        )
-        return self._changed(before, after, float(cool_down_s), int(failures))
+        return self.recording(holder, outcome).run()
+
+    def recording(self, holder: str, outcome: Outcome) -> store.Step[Transition | None]:
+        """`record`, as a step to be run with others."""
+
+        def read(answer: Any) -> Transition | None:
+            before, after, cool_down_s, failures = answer
+            return self._changed(before, after, float(cool_down_s), int(failures))
+
+        return store.Step(self._record, self._keys, [*self._args(holder), outcome.value], read)
 
     def status(self) -> Status:
         """Return the state, for people; between cool-down and probe it is still OPEN.
@@ -129,8 +142,12 @@ class Breaker:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        state, retry_in_s, failures, openings = self._state(self._keys, self._args(""))
-        return Status(State(state), float(retry_in_s), int(failures), int(openings))
+
+        def read(answer: Any) -> Status:
+            state, retry_in_s, failures, openings = answer
+            return Status(State(state), float(retry_in_s), int(failures), int(openings))
+
+        return store.Step(self._state, self._keys, self._args(""), read).run()
 
     def _args(self, holder: str) -> list[str | int | float]:
         policy = self._policy

@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import redis
 
@@ -97,12 +98,16 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away; the call must not be made.
         """
+        return self.reserving(call_id, limits_usd, worst_usd).run()
+
+    def reserving(
+        self, call_id: str, limits_usd: Mapping[str, Usd], worst_usd: Usd
+    ) -> store.Step[Reserved | Spent]:
+        """`reserve`, as a step to be run with others."""
         limits = [(scope, _whole(limit, math.floor)) for scope, limit in limits_usd.items()]
         pairs = [part for pair in limits for part in pair]
-        answer = self._reserve(self._keys, [call_id, KEPT_S, _whole(worst_usd, math.ceil), *pairs])
-        if answer[0] == "reserved":
-            return Reserved(is_new=answer[1] == "1")
-        return Spent(answer[1], *(_usd(amount) for amount in answer[2:]))
+        args = [call_id, KEPT_S, _whole(worst_usd, math.ceil), *pairs]
+        return store.Step(self._reserve, self._keys, args, _read_reserved)
 
     def settle(self, call_id: str, actual_usd: Usd) -> bool:
         """Replace what a call reserved by what it cost; return whether it was open.
@@ -112,8 +117,12 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away; the worst case counts if this is not repeated.
         """
+        return self.settling(call_id, actual_usd).run()
+
+    def settling(self, call_id: str, actual_usd: Usd) -> store.Step[bool]:
+        """`settle`, as a step to be run with others."""
         cost = _whole(actual_usd, math.ceil)
-        return bool(self._close(self._keys, [call_id, KEPT_S, cost]))
+        return store.Step(self._close, self._keys, [call_id, KEPT_S, cost], bool)
 
     def release(self, call_id: str) -> bool:
         """Give all back, because the call was never sent; return whether it was open.
@@ -121,7 +130,7 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away; the worst case counts if this is not repeated.
         """
-        return bool(self._close(self._keys, [call_id, KEPT_S, 0]))
+        return self.settling(call_id, 0.0).run()
 
     def open_calls(self, older_than_s: float = 0.0) -> list[OpenCall]:
         """Return the calls that have reserved and not settled, the oldest first.
@@ -129,10 +138,7 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        return [
-            OpenCall(call_id, float(age_s), _usd(worst), tuple(json.loads(scopes)))
-            for call_id, age_s, worst, scopes in self._open(self._keys, [older_than_s])
-        ]
+        return store.Step(self._open, self._keys, [older_than_s], _read_open).run()
 
     def spent(self, scope: str) -> Spending:
         """Return what a scope has spent.
@@ -140,8 +146,21 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        settled, reserved = self._spent([f"{self._prefix}:scope:{scope}"], [])
-        return Spending(_usd(settled), _usd(reserved))
+        keys = [f"{self._prefix}:scope:{scope}"]
+        return store.Step(self._spent, keys, [], lambda a: Spending(_usd(a[0]), _usd(a[1]))).run()
+
+
+def _read_reserved(answer: Any) -> Reserved | Spent:
+    if answer[0] == "reserved":
+        return Reserved(is_new=answer[1] == "1")
+    return Spent(answer[1], *(_usd(amount) for amount in answer[2:]))
+
+
+def _read_open(answer: Any) -> list[OpenCall]:
+    return [
+        OpenCall(call_id, float(age_s), _usd(worst), tuple(json.loads(scopes)))
+        for call_id, age_s, worst, scopes in answer
+    ]
 
 
 def _whole(usd: Usd, rounded: Callable[[Decimal], int]) -> int:

@@ -10,6 +10,7 @@ Redis is away every method raises StoreUnavailable: no call is made uncounted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
@@ -45,8 +46,15 @@ class Bulkhead:
         Raises:
             StoreUnavailable: Redis is away; the call must not be made.
         """
-        answer = self._enter(self._keys, [holder, lease_s, self._places, 1])
-        return Entered() if answer[0] else Full(int(answer[1]), float(answer[2]))
+        return self.entering(holder, lease_s).run()
+
+    def entering(self, holder: str, lease_s: float) -> store.Step[Entered | Full]:
+        """`enter`, as a step to be run with others."""
+
+        def read(answer: Any) -> Entered | Full:
+            return Entered() if answer[0] else Full(int(answer[1]), float(answer[2]))
+
+        return store.Step(self._enter, self._keys, [holder, lease_s, self._places, 1], read)
 
     def renew(self, holder: str, lease_s: float) -> bool:
         """Prolong a lease from now; return False if it had ended.
@@ -54,7 +62,8 @@ class Bulkhead:
         Raises:
             StoreUnavailable: Redis is away; the lease ends when it would have.
         """
-        return bool(self._enter(self._keys, [holder, lease_s, self._places, 0])[0])
+        args: store.Args = [holder, lease_s, self._places, 0]
+        return store.Step(self._enter, self._keys, args, lambda answer: bool(answer[0])).run()
 
     def leave(self, holder: str) -> bool:
         """Give the holder's place back; return False if it had none (any more).
@@ -62,4 +71,8 @@ class Bulkhead:
         Raises:
             StoreUnavailable: Redis is away; the place is free when the lease ends.
         """
-        return bool(self._leave(self._keys, [holder]))
+        return self.leaving(holder).run()
+
+    def leaving(self, holder: str) -> store.Step[bool]:
+        """`leave`, as a step to be run with others."""
+        return store.Step(self._leave, self._keys, [holder], bool)

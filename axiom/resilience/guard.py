@@ -1,7 +1,9 @@
-"""What one attempt at a paid call passes, in order: breaker, global rate limit, bulkhead.
+"""What one attempt at a paid call passes, in order: budget, breaker, rate limit, bulkhead.
 
-Each of the three is usable alone; this is the one place that puts them together. When
-Redis is away each raises StoreUnavailable, so that no call is made without its limits.
+Each of the four is usable alone; this is the one place that puts them together. They are
+asked in one message and told in one message, because the way to Redis and back is what
+costs time; what was granted by some is given back when another refuses. When Redis is
+away StoreUnavailable is raised, so that no call is made without its limits.
 """
 
 from __future__ import annotations
@@ -12,14 +14,18 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import redis
 import structlog
 
 from axiom.errors import BreakerOpen, Refused, StoreUnavailable
 from axiom.resilience.breaker import Breaker, Open, Outcome, Transition
-from axiom.resilience.bulkhead import Bulkhead, Entered
-from axiom.resilience.rate_limit import Costs, Granted, RateLimit
+from axiom.resilience.budget import Reserved, Spent
+from axiom.resilience.bulkhead import Bulkhead, Entered, Full
+from axiom.resilience.rate_limit import Costs, Granted, RateLimit, Wait
+from axiom.resilience.store import Step, run_together
 
 log = structlog.get_logger(__name__)
 HOLD_S = 5.0  # longer waits hand the thread back
@@ -32,10 +38,22 @@ def new_holder() -> str:
     return f"{here}:{uuid.uuid4().hex[:8]}"
 
 
+@dataclass(slots=True)
+class Attempt:
+    """How an attempt ended; the caller fills it in."""
+
+    outcome: Outcome = Outcome.IGNORED
+    costs: Costs | None = None  # None: the service took nothing from the limits
+    headers: dict[str, str] | None = None
+    pause_s: float = 0.0
+    also: list[Step[Any]] = field(default_factory=list)  # to be told in the same message
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """The limits of one model. `lease_s` is longer than any call may take."""
 
+    client: redis.Redis
     breaker: Breaker
     rate: RateLimit
     bulkhead: Bulkhead
@@ -43,8 +61,17 @@ class Guard:
     sleep: Callable[[float], None]
 
     @contextmanager
-    def attempt(self, ticket: str, costs: Costs) -> Iterator[Attempt]:
+    def attempt(
+        self,
+        ticket: str,
+        costs: Costs,
+        reserve: Step[Reserved | Spent] | None,
+        refuse: Callable[[Spent], Exception],
+    ) -> Iterator[Attempt]:
         """Let one attempt through; say on the `Attempt` how it ended.
+
+        `reserve` puts its money aside, unless that was done; `refuse` makes the error of a
+        budget that cannot pay.
 
         Raises:
             BreakerOpen: the service is down.
@@ -52,59 +79,69 @@ class Guard:
             StoreUnavailable: Redis is away.
         """
         holder = new_holder()
-        self._admit(holder, ticket, costs)
+        self._admit(holder, ticket, costs, reserve, refuse)
         attempt = Attempt()
         try:
             yield attempt
         finally:
-            with suppress(StoreUnavailable):  # leases end by themselves
+            with suppress(StoreUnavailable):  # leases end by themselves, budgets are swept
                 self._settle(holder, ticket, attempt)
 
-    def _admit(self, holder: str, ticket: str, costs: Costs) -> None:
-        try:
-            self._await_turn(holder, ticket, costs)
-            self._enter(holder, ticket)
-        except BreakerOpen:
-            raise
-        except BaseException:
-            self._tell(self.breaker.record(holder, Outcome.IGNORED))  # frees a probe
-            raise
-
-    def _await_turn(self, holder: str, ticket: str, costs: Costs) -> None:
+    def _admit(
+        self,
+        holder: str,
+        ticket: str,
+        costs: Costs,
+        reserve: Step[Reserved | Spent] | None,
+        refuse: Callable[[Spent], Exception],
+    ) -> None:
+        first: list[Step[Any]] = [reserve] if reserve else []
         while True:
-            # asked again after each wait: it may have opened meanwhile
-            state = self.breaker.allow(holder)
-            if isinstance(state, Open):
-                self.rate.release(ticket)
-                raise BreakerOpen("Claude is down; the breaker is open", state.retry_in_s)
+            # all are asked again after each wait: the breaker may have opened meanwhile
+            *paid, state, turn, place = run_together(
+                self.client, *first, self.breaker.allowing(holder),
+                self.rate.acquiring(ticket, costs), self.bulkhead.entering(holder, self.lease_s),
+            )  # fmt: skip
+            first = []
+            if error := _refusal(paid, state, turn, refuse):
+                self._give_back(holder, ticket, keep_turn=isinstance(turn, Wait))
+                raise error
             self._tell(state.transition)
-            turn = self.rate.acquire(ticket, costs)
             if isinstance(turn, Granted):
-                return
-            if not turn.is_short(HOLD_S):
-                raise Refused("waits for its turn at Claude's rate limit", turn.seconds)
+                return self._enter(holder, ticket, place)
+            self.bulkhead.leave(holder)
             self.sleep(turn.seconds)
 
-    def _enter(self, holder: str, ticket: str) -> None:
+    def _give_back(self, holder: str, ticket: str, *, keep_turn: bool) -> None:
+        steps: list[Step[Any]] = [
+            self.bulkhead.leaving(holder), self.breaker.recording(holder, Outcome.IGNORED),
+        ]  # fmt: skip
+        if not keep_turn:
+            steps.append(self.rate.releasing(ticket))
+        run_together(self.client, *steps)
+
+    def _enter(self, holder: str, ticket: str, place: Entered | Full) -> None:
         waited_s = 0.0
-        while not isinstance(self.bulkhead.enter(holder, self.lease_s), Entered):
+        while not isinstance(place, Entered):
             if waited_s >= HOLD_S:
-                self.rate.release(ticket)
+                self._give_back(holder, ticket, keep_turn=False)
                 raise Refused("too many calls to Claude are in flight", HOLD_S)
             self.sleep(FULL_WAIT_S)
             waited_s += FULL_WAIT_S
+            place = self.bulkhead.enter(holder, self.lease_s)
 
     def _settle(self, holder: str, ticket: str, attempt: Attempt) -> None:
-        self.bulkhead.leave(holder)
-        if attempt.costs is None:
-            self.rate.release(ticket)
-        else:
-            self.rate.settle(ticket, attempt.costs)
-        if attempt.headers:
-            self.rate.correct(attempt.headers)
+        costs, headers = attempt.costs, attempt.headers
+        steps: list[Step[Any]] = [
+            self.breaker.recording(holder, attempt.outcome), *attempt.also,
+            self.rate.settling(ticket, costs) if costs else self.rate.releasing(ticket),
+            self.bulkhead.leaving(holder),
+        ]  # fmt: skip
+        if headers and (correct := self.rate.correcting(headers)):
+            steps.append(correct)
         if attempt.pause_s:
-            self.rate.pause(attempt.pause_s)
-        self._tell(self.breaker.record(holder, attempt.outcome))
+            steps.append(self.rate.pausing(attempt.pause_s))
+        self._tell(run_together(self.client, *steps)[0])
 
     def _tell(self, change: Transition | None) -> None:
         if change is not None:
@@ -114,11 +151,13 @@ class Guard:
             )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Attempt:
-    """How an attempt ended; the caller fills it in."""
-
-    outcome: Outcome = Outcome.IGNORED
-    costs: Costs | None = None  # None: the service took nothing from the limits
-    headers: dict[str, str] | None = None
-    pause_s: float = 0.0
+def _refusal(
+    paid: list[Any], state: Any, turn: Granted | Wait, refuse: Callable[[Spent], Exception]
+) -> Exception | None:
+    if paid and isinstance(paid[0], Spent):
+        return refuse(paid[0])
+    if isinstance(state, Open):
+        return BreakerOpen("Claude is down; the breaker is open", state.retry_in_s)
+    if isinstance(turn, Wait) and not turn.is_short(HOLD_S):
+        return Refused("waits for its turn at Claude's rate limit", turn.seconds)
+    return None

@@ -22,11 +22,12 @@ last use. When Redis is away every method raises StoreUnavailable: no call is ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import redis
+from redis.commands.core import Script
 
 from axiom.resilience import store
 
@@ -124,11 +125,18 @@ class RateLimit:
         Raises:
             StoreUnavailable: Redis is away; the call must not be made.
         """
+        return self.acquiring(ticket, costs).run()
+
+    def acquiring(self, ticket: str, costs: Costs) -> store.Step[Granted | Wait]:
+        """`acquire`, as a step to be run with others."""
         policy = self._policy
         waiting = (policy.longest_wait_s, policy.grace_s, policy.turn_kept_s)
         margin = -1.0 if policy.margin is None else policy.margin
-        answer = self._run(self._acquire, ticket, *costs.in_order(), *waiting, margin)
-        return Granted() if answer[0] else Wait(float(answer[1]), float(answer[2]))
+
+        def read(answer: Any) -> Granted | Wait:
+            return Granted() if answer[0] else Wait(float(answer[1]), float(answer[2]))
+
+        return self._step(self._acquire, read, ticket, *costs.in_order(), *waiting, margin)
 
     def settle(self, ticket: str, actual: Costs) -> bool:
         """Replace the reserved costs by the actual ones; return whether any were reserved.
@@ -138,7 +146,11 @@ class RateLimit:
         Raises:
             StoreUnavailable: Redis is away; the reservation stays spent if this is not repeated.
         """
-        return bool(self._run(self._settle, ticket, *actual.in_order(), 1))
+        return self.settling(ticket, actual).run()
+
+    def settling(self, ticket: str, actual: Costs) -> store.Step[bool]:
+        """`settle`, as a step to be run with others."""
+        return self._step(self._settle, bool, ticket, *actual.in_order(), 1)
 
     def release(self, ticket: str) -> bool:
         """Leave the queue, or give everything back because the call was never sent.
@@ -146,7 +158,11 @@ class RateLimit:
         Raises:
             StoreUnavailable: Redis is away; the reservation stays spent if this is not repeated.
         """
-        return bool(self._run(self._settle, ticket, *NOTHING.in_order(), 0))
+        return self.releasing(ticket).run()
+
+    def releasing(self, ticket: str) -> store.Step[bool]:
+        """`release`, as a step to be run with others."""
+        return self._step(self._settle, bool, ticket, *NOTHING.in_order(), 0)
 
     def correct(self, headers: Mapping[str, str]) -> None:
         """Learn from a response's `anthropic-ratelimit-*` headers; settle the call first.
@@ -158,10 +174,16 @@ class RateLimit:
         Raises:
             StoreUnavailable: Redis is away.
         """
+        if step := self.correcting(headers):
+            step.run()
+
+    def correcting(self, headers: Mapping[str, str]) -> store.Step[None] | None:
+        """`correct`, as a step to be run with others; None when the headers say nothing."""
         limits = [_number(headers, kind, "limit") for kind in KINDS]
         remaining = [_number(headers, kind, "remaining") for kind in KINDS]
-        if max(*limits, *remaining) >= 0:
-            self._run(self._correct, *limits, *remaining)
+        if max(*limits, *remaining) < 0:
+            return None
+        return self._step(self._correct, lambda answer: None, *limits, *remaining)
 
     def pause(self, seconds: float) -> float:
         """Let nobody through for so long, on `retry-after`; return how long the pause is now.
@@ -169,10 +191,16 @@ class RateLimit:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        return float(self._run(self._pause, max(0.0, seconds)))
+        return self.pausing(seconds).run()
 
-    def _run(self, run: store.Run, *args: str | int | float) -> Any:
-        return run(self._keys, [*self._common, *args])
+    def pausing(self, seconds: float) -> store.Step[float]:
+        """`pause`, as a step to be run with others."""
+        return self._step(self._pause, float, max(0.0, seconds))
+
+    def _step(
+        self, script: Script, read: Callable[[Any], store.T], *args: str | int | float
+    ) -> store.Step[store.T]:
+        return store.Step(script, self._keys, [*self._common, *args], read)
 
 
 def _number(headers: Mapping[str, str], kind: str, name: str) -> int:

@@ -10,12 +10,14 @@ A script that Redis has forgotten (a restart, SCRIPT FLUSH) is sent again by red
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 
 from axiom.errors import StoreUnavailable
@@ -24,7 +26,60 @@ PREFIX = "axiom:limits"
 CONNECT_TIMEOUT_S = 1.0
 TIMEOUT_S = 2.0
 
-Run = Callable[[Sequence[str], Sequence[str | int | float]], Any]
+T = TypeVar("T")
+Args = Sequence[str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[T]):
+    """One atomic script, ready to run, and how its answer is read."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Args
+    read: Callable[[Any], T]
+
+    def run(self) -> T:
+        """Run it alone.
+
+        Raises:
+            StoreUnavailable: Redis cannot be reached, or cannot do it.
+        """
+        try:
+            return self.read(self.script(keys=self.keys, args=self.args))
+        except redis.RedisError as error:
+            raise _away(error) from error
+
+
+def run_together(client: redis.Redis, *steps: Step[Any]) -> list[Any]:
+    """Run steps in their order, in one message; each is atomic, all of them together are not.
+
+    What costs time is the way to Redis and back. One that Redis has forgotten the script of
+    is run again alone.
+
+    Raises:
+        StoreUnavailable: Redis cannot be reached, or cannot do one of them.
+    """
+    pipe = client.pipeline(transaction=False)
+    for step in steps:
+        pipe.evalsha(step.script.sha, len(step.keys), *step.keys, *map(str, step.args))
+    try:
+        answers = pipe.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        raise _away(error) from error
+    return [_read(step, answer) for step, answer in zip(steps, answers, strict=True)]
+
+
+def _read(step: Step[T], answer: Any) -> T:
+    if isinstance(answer, redis.exceptions.NoScriptError):
+        return step.run()
+    if isinstance(answer, redis.RedisError):
+        raise _away(answer) from answer
+    return step.read(answer)
+
+
+def _away(error: redis.RedisError) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis, which keeps the limits: {error}")
 
 
 def connect(url: str) -> redis.Redis:
@@ -49,20 +104,9 @@ def in_memory() -> redis.Redis:
     return fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
 
 
-def script(client: redis.Redis, *parts: str) -> Run:
-    """Return the named files of `lua/`, joined, as one atomic function of keys and arguments.
-
-    The function raises StoreUnavailable when Redis cannot be reached or cannot do it.
-    """
-    registered = client.register_script("".join(_source(part) for part in ("clock", *parts)))
-
-    def run(keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
-        try:
-            return registered(keys=keys, args=args)
-        except redis.RedisError as error:
-            raise StoreUnavailable(f"Redis, which keeps the limits: {error}") from error
-
-    return run
+def script(client: redis.Redis, *parts: str) -> Script:
+    """Return the named files of `lua/`, joined, as one atomic script."""
+    return client.register_script("".join(_source(part) for part in ("clock", *parts)))
 
 
 @cache

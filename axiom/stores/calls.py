@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,6 +28,7 @@ class CallBook:
     def __init__(self, postgres: Postgres) -> None:
         self._db = postgres
         self._sql = named_queries("calls")
+        self._held = threading.local()  # the question that this thread puts
 
     # --- questions ---
 
@@ -39,17 +41,18 @@ class CallBook:
         asked = {"question_hash": question_hash, "key": f"question/{question_hash}"}
         row = self._db.query(self._sql["ask"], asked)[0]
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
+        self._held.key = asked["key"]
         try:
             yield Standing(row["answer"], row["attempts"], limits)
         finally:
-            self._db.query(self._sql["asked"], asked)
+            if self._held.key:  # `finish` lets go of it in the same message
+                self._db.query(self._sql["asked"], asked)
 
     # --- calls ---
 
     def begin(self, call: Call) -> None:
         """Book a call that is about to be made, at its worst."""
-        asked = {name: getattr(call, name) for name in Call.__slots__}
-        self._db.execute(self._sql["begin"], asked | {"subjects": list(call.subjects)})
+        self._db.query(self._sql["begin"], _row(call))
 
     def finish(
         self,
@@ -63,13 +66,16 @@ class CallBook:
         request_id: str | None,
     ) -> None:
         """Keep the answer and what it cost, together."""
-        row = asdict(usage) | {
-            "id": call.id, "question_hash": call.question_hash, "usd": usd, "text": text,
-            "stop_reason": stop_reason, "outcome": stop_reason, "model": model,
-            "request_id": request_id,
+        row = _row(call) | asdict(usage) | {
+            "usd": usd, "text": text, "stop_reason": stop_reason, "outcome": stop_reason,
+            "answered_by": model, "request_id": request_id,
         }  # fmt: skip
-        # two statements in one message are one transaction
-        self._db.execute(f"{self._sql['finish']}; {self._sql['keep_answer']}", row)
+        # statements in one message are one transaction
+        parts = [self._sql["finish"], self._sql["keep_answer"]]
+        if key := getattr(self._held, "key", None):
+            parts.append(self._sql["asked"])
+        self._db.execute("; ".join(parts), row | {"key": key})
+        self._held.key = None
 
     def fail(self, call: Call, outcome: str, request_id: str | None = None) -> None:
         """Book a call that failed and cost nothing."""
@@ -112,3 +118,7 @@ class CallBook:
         `imitation` rows were paid to nobody.
         """
         return list(self._db.query(self._sql[f"costs_by_{by}"], {"since": since}))
+
+
+def _row(call: Call) -> dict[str, Any]:
+    return asdict(call) | {"subjects": list(call.subjects)}

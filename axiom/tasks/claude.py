@@ -80,6 +80,7 @@ class Claude:
             wanted.claude_output_tokens_per_minute,
         )
         return Guard(
+            client=self._redis,
             breaker=Breaker(self._redis, "claude"),
             rate=rate_limit.RateLimit(self._redis, model, limits),
             bulkhead=Bulkhead(self._redis, "claude", wanted.claude_in_flight),

@@ -9,24 +9,37 @@ SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'mod
 -- :asked let go of it
 SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
 
--- :begin say that a call is about to be made; from here on it counts at its worst
+-- :begin say that a call is about to be made; from here on it counts at its worst. The disk is
+-- not waited for: a call takes longer than Postgres needs to write it, and an answer books the
+-- whole row again
 INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
                    worst_usd, imitation, batch_id)
 VALUES (%(id)s, %(question_hash)s, %(attempt)s, %(pipeline)s, %(run_id)s, %(step)s, %(subjects)s,
-        %(prompt)s, %(model)s, %(worst_usd)s, %(imitation)s, %(batch_id)s);
+        %(prompt)s, %(model)s, %(worst_usd)s, %(imitation)s, %(batch_id)s)
+ON CONFLICT DO NOTHING;
+SELECT set_config('synchronous_commit', 'off', true);
 
 -- :finish settle a call that was answered; also one that was given up as lost
-UPDATE calls SET state = 'answered', outcome = %(outcome)s, usd = %(usd)s,
-       input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
-       thinking_tokens = %(thinking_tokens)s, cache_write_5m = %(cache_write_5m)s,
-       cache_write_1h = %(cache_write_1h)s, cache_read = %(cache_read)s,
-       latency_s = EXTRACT(epoch FROM clock_timestamp() - started_at),
-       request_id = %(request_id)s, ended_at = clock_timestamp()
-WHERE id = %(id)s AND state IN ('open', 'lost');
+INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
+                   worst_usd, imitation, batch_id, state, outcome, usd, input_tokens,
+                   output_tokens, thinking_tokens, cache_write_5m, cache_write_1h, cache_read,
+                   request_id, ended_at)
+VALUES (%(id)s, %(question_hash)s, %(attempt)s, %(pipeline)s, %(run_id)s, %(step)s, %(subjects)s,
+        %(prompt)s, %(model)s, %(worst_usd)s, %(imitation)s, %(batch_id)s, 'answered',
+        %(outcome)s, %(usd)s, %(input_tokens)s, %(output_tokens)s, %(thinking_tokens)s,
+        %(cache_write_5m)s, %(cache_write_1h)s, %(cache_read)s, %(request_id)s, clock_timestamp())
+ON CONFLICT (id) DO UPDATE
+SET state = 'answered', outcome = excluded.outcome, usd = excluded.usd,
+    input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
+    thinking_tokens = excluded.thinking_tokens, cache_write_5m = excluded.cache_write_5m,
+    cache_write_1h = excluded.cache_write_1h, cache_read = excluded.cache_read,
+    latency_s = EXTRACT(epoch FROM excluded.ended_at - calls.started_at),
+    request_id = excluded.request_id, ended_at = excluded.ended_at
+WHERE calls.state IN ('open', 'lost');
 
 -- :keep_answer keep what was said; the first answer stays
 INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
-VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(model)s, %(id)s)
+VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
 ON CONFLICT DO NOTHING;
 
 -- :fail a call that cost nothing

@@ -26,6 +26,7 @@ from axiom.errors import (
     ServiceDown,
     StoreUnavailable,
 )
+from axiom.resilience.guard import Guard
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
 from tests.integration.analysts.conftest import question, spent_usd
@@ -207,6 +208,7 @@ KILLED = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from axiom.config import load_settings
+from axiom.resilience.guard import Guard
 from axiom.tasks.claude import Claude
 from tests.integration.analysts.conftest import question
 Claude(load_settings()).gateway(question("killed"))
@@ -251,10 +253,9 @@ def test_what_a_dead_process_reserved_is_settled_or_given_back(
     day = f"day:{datetime.now(UTC).date()}"
     monkeypatch.setattr("axiom.tasks.claude.GRACE_S", -5.0)
     claude.budget.reserve("never-begun-1", {day: 1}, Decimal("0.25"))
-    settle = claude.budget.settle
-    monkeypatch.setattr(claude.budget, "settle", lambda *args: True)  # dies before it settles
-    claude.gateway(question())
-    monkeypatch.setattr(claude.budget, "settle", settle)
+    with monkeypatch.context() as patch:  # dies before it settles
+        patch.setattr(Guard, "_settle", lambda *args: None)
+        claude.gateway(question())
     assert claude.budget.spent(day).reserved_usd > 0.25
     claude.sweep()
     spending = claude.budget.spent(day)
