@@ -106,7 +106,8 @@ class Ledger:
         `fail_step`; a caller that dies lets go of it too.
         """
         asked = _key(run_id, call) | {"worker": worker, "task_id": task_id}
-        rows = self._query("start_step", asked)
+        start = self._db.planned("start_step", self._sql["start_step"])
+        rows = self._db.query(f"{self._sql['lock_step']}; {start}", asked)
         if not rows:
             self._query("unlock_step", asked)
             return None
@@ -137,8 +138,10 @@ class Ledger:
         self._end("fail_step", run_id, call, error=error, traceback=traceback)
 
     def _end(self, query: str, run_id: str, call: Call, **values: Any) -> None:
-        sql = f"{self._sql[query]}; {self._sql['unlock_step']}"
-        self._db.query(sql, _key(run_id, call) | values)
+        end = self._sql[query]
+        if query == "finish_step":
+            end = self._db.planned(query, end)
+        self._db.query(f"{end}; {self._sql['unlock_step']}", _key(run_id, call) | values)
 
     # --- pause ---
 

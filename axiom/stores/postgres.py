@@ -28,11 +28,11 @@ import psycopg2.extras
 from axiom.errors import ConfigError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 CONNECT_TIMEOUT_S = 5
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 PAGE = 1000
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not one whose backslash is itself escaped
 
@@ -73,6 +73,14 @@ psycopg2.extensions.register_adapter(
 )
 
 
+class Connection(psycopg2.extensions.connection):
+    """One that knows what it has planned."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.planned: set[str] = set()
+
+
 class Postgres:
     """A database, reached through one connection per thread."""
 
@@ -109,6 +117,20 @@ class Postgres:
         with self._statement() as cursor:
             cursor.execute(sql, params)
             return int(cursor.rowcount)
+
+    def planned(self, name: str, sql: str) -> str:
+        """Have a statement planned once in this connection; return what runs it.
+
+        For what is run at every step: planning takes longer than running it. The parameters
+        are those of `sql`, by name.
+        """
+        names = list(dict.fromkeys(_PARAMETER.findall(sql)))
+        connection = self.connection()
+        if name not in connection.planned:
+            numbered = _PARAMETER.sub(lambda m: f"${names.index(m[1]) + 1}", sql)
+            self.execute(f"PREPARE {name} AS {numbered}")
+            connection.planned.add(name)
+        return f"EXECUTE {name}({', '.join(f'%({each})s' for each in names)})"
 
     @contextmanager
     def _statement(self) -> Iterator[Cursor]:
@@ -198,6 +220,7 @@ def _connect(url: str) -> Connection:
     try:
         made = psycopg2.connect(
             url,
+            connection_factory=Connection,
             connect_timeout=CONNECT_TIMEOUT_S,
             options="-c timezone=UTC",
             keepalives_idle=30,

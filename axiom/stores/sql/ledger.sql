@@ -30,12 +30,14 @@ UPDATE runs SET state = 'running', plan = %(plan)s,
        started_at = coalesce(started_at, clock_timestamp())
 WHERE id = %(id)s AND state IN ('queued', 'running');
 
--- :start_step become the one who runs this step, and learn what came before it.
+-- :lock_step be the only one who runs this step.
 -- The lock is the session's: it ends with the process, so that a step that is
 -- 'running' without its lock is known to be dead. A second delivery waits here
--- until the first has finished, and then finds the answer. Losing this row in a
+-- until the first has finished, and then finds the answer. Losing the start in a
 -- crash of Postgres loses nothing, so nobody waits for the disk.
 SELECT pg_advisory_lock(hashtextextended(%(key)s, 0)), set_config('synchronous_commit', 'off', true);
+
+-- :start_step become the one who runs this step, and learn what came before it
 WITH started AS (
     UPDATE steps SET state = 'running', attempt = attempt + 1, worker = %(worker)s,
            task_id = %(task_id)s, started_at = clock_timestamp(), ended_at = NULL,
