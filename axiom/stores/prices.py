@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,24 @@ if TYPE_CHECKING:
 
 COLUMNS = "ticker, observed_at, source, price, open, high, low, volume, currency, flag, run_id"
 DAYS_PER_TRADING_DAY = 1.6  # weekends and holidays, with room
+LINES_AT_ONCE = 500
 NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+class _Stream(io.RawIOBase):
+    """Lines as a file: Postgres stores the first while the next are being written."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+
+    def read(self, size: int = -1) -> bytes:
+        """Return some lines, whatever the size asked for; nothing at the end."""
+        return "".join(islice(self._lines, LINES_AT_ONCE)).encode()
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Return the next line."""
+        return next(self._lines, "").encode()
 
 
 class PriceStore:
@@ -37,18 +54,19 @@ class PriceStore:
         when one of them is there already, which is rare, are they staged and merged.
         """
         self._make_months({quote.observed_at for quote in quotes})
-        text = "".join(_lines(sorted(quotes, key=_key), run_id))
+        ordered = sorted(quotes, key=_key)
         try:
             with self._db.transaction() as cursor:
-                cursor.copy_expert(f"COPY prices ({COLUMNS}) FROM STDIN", io.StringIO(text))
+                lines = _Stream(_lines(ordered, run_id))
+                cursor.copy_expert(f"COPY prices ({COLUMNS}) FROM STDIN", lines)
                 return int(cursor.rowcount)
         except psycopg2.errors.UniqueViolation:
-            return self._merge(text)
+            return self._merge(_lines(ordered, run_id))
 
-    def _merge(self, text: str) -> int:
+    def _merge(self, lines: Iterator[str]) -> int:
         with self._db.transaction() as cursor:
             cursor.execute(self._sql["stage"])
-            cursor.copy_expert(f"COPY staged_prices ({COLUMNS}) FROM STDIN", io.StringIO(text))
+            cursor.copy_expert(f"COPY staged_prices ({COLUMNS}) FROM STDIN", _Stream(lines))
             cursor.execute(self._sql["merge"])
             return int(cursor.rowcount)
 
