@@ -58,22 +58,19 @@ def _table(by: str, rows: Sequence[Mapping[str, Any]]) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column(by, footer="all")
-    for name in ("calls", "failed", "lost", "input", "cached", "output"):
+    bad = [name for name in ("failed", "lost") if any(row[name] for row in rows)]
+    for name in ("calls", *bad, "input", "cached", "output"):
         table.add_column(name, justify="right")
     table.add_column("USD", justify="right", footer=f"{_totals(rows)['usd']:.4f}")
     for row in rows:
         cached = row["cache_read"] / row["input_tokens"] if row["input_tokens"] else 0
         table.add_row(
             f"{row['key']}{' (imitation)' if row['imitation'] else ''}",
-            str(row["calls"]), _some(row["failed"]), _some(row["lost"]),
+            str(row["calls"]), *(str(row[name]) for name in bad),
             f"{int(row['input_tokens']):,}", f"{cached:.0%}", f"{int(row['output_tokens']):,}",
             f"{row['usd']:.4f}",
         )  # fmt: skip
     return table
-
-
-def _some(count: int) -> str:
-    return str(count) if count else ""
 
 
 def budget(limits: Mapping[str, str | None], *, reset: bool, as_json: bool) -> None:

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from axiom.config import Settings
-from axiom.model import PIPELINES
 
 if TYPE_CHECKING:
     from axiom.analysts.gateway import Gateway
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from axiom.resilience.guard import Guard
     from axiom.stores.calls import CallBook
 
+ASKING = ("graph", "events", "correlation")  # the pipelines with an analyst
 GRACE_S = 30.0  # over the time-out of a call: then its process is dead
 
 
@@ -115,7 +115,7 @@ class Claude:
         wanted, by_hand = self._settings, self.book.limits()
         today = datetime.now(UTC).date()
         scopes = {"day": f"day:{today}"} | {
-            f"pipeline {each}": f"pipeline:{each}:{today}" for each in PIPELINES
+            f"pipeline {each}": f"pipeline:{each}:{today}" for each in ASKING
         }
         rows = [
             self._stands(name, self.budget.spent(scope), name.split()[0], by_hand)

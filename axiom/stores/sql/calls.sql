@@ -104,8 +104,9 @@ SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS key, imitation, c
 FROM calls WHERE started_at >= %(since)s
 GROUP BY key, imitation ORDER BY key DESC;
 
--- :costs_by_company a call about several companies is shared out evenly
-SELECT subject AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+-- :costs_by_company a call about several companies is shared out evenly; headlines are not told
+-- apart
+SELECT CASE WHEN pipeline = 'events' THEN 'headlines' ELSE subject END AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
        sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) / cardinality(subjects)) AS input_tokens,
        sum(cache_read / cardinality(subjects)) AS cache_read,
