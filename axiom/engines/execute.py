@@ -49,6 +49,7 @@ def execute_step(
     *,
     task_id: str,
     also_transient: tuple[type[BaseException], ...] = (),
+    may_defer: bool = True,
 ) -> Outcome:
     """Run a step once and record it; never raises for what the step did.
 
@@ -66,6 +67,8 @@ def execute_step(
         CURRENT.set(context)
         output = flow.steps()[call.step](context)
     except Exception as error:
+        if isinstance(error, Refused) and may_defer:
+            return _deferred(engine, run_id, call, error)
         return _not_done(engine, flow, run_id, call, started, error, also_transient)
     engine.ledger.finish_step(run_id, call, output)
     if call.step == flow.last:
@@ -88,6 +91,13 @@ def _context(engine: Engine, run_id: str, call: Call, started: Started) -> Conte
     )
 
 
+def _deferred(engine: Engine, run_id: str, call: Call, error: Refused) -> Outcome:
+    # nothing failed: it is not an attempt
+    delay_s = min(error.retry_in_s or DEFER_S, DEFER_MAX_S)
+    engine.ledger.defer_step(run_id, call, reason=describe(error), delay_s=delay_s)
+    return Outcome("retry", error=describe(error), delay_s=delay_s)
+
+
 def _not_done(
     engine: Engine,
     flow: Flow,
@@ -98,10 +108,6 @@ def _not_done(
     also_transient: tuple[type[BaseException], ...],
 ) -> Outcome:
     text, trace = describe(error), traceback.format_exc()
-    if isinstance(error, Refused):  # nothing failed: it is not an attempt
-        delay_s = min(error.retry_in_s or DEFER_S, DEFER_MAX_S)
-        engine.ledger.defer_step(run_id, call, reason=text, delay_s=delay_s)
-        return Outcome("retry", error=text, delay_s=delay_s)
     if isinstance(error, (TransientError, *also_transient)) and started.attempt < MAX_ATTEMPTS:
         delay_s = backoff_s(started.attempt, error)
         engine.ledger.retry_step(run_id, call, error=text, traceback=trace, delay_s=delay_s)

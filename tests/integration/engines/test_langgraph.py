@@ -8,7 +8,7 @@ import pytest
 
 from axiom.engines.execute import Engine
 from axiom.engines.langgraph import run_in_process, state_graph
-from axiom.errors import ProviderUnavailable
+from axiom.errors import BudgetSpent, ProviderUnavailable
 from axiom.flow import Context, Each, Flow, Parallel
 from axiom.ledger.ledger import Ledger
 from axiom.model import PIPELINES, Cadence, RunState, StepState
@@ -131,6 +131,20 @@ def test_attempts_end(engine: Engine, script: Script) -> None:
     ended = run(engine)
     assert ended.state is RunState.FAILED
     assert [s.attempt for s in engine.ledger.steps(ended.id) if s.name == "join"] == [4]
+
+
+def test_what_a_limit_of_ours_puts_off_is_no_attempt(engine: Engine, script: Script) -> None:
+    script.faults["join", ""] = [BudgetSpent("spent", retry_in_s=1) for _ in range(10)]
+    ended = run(engine)
+    assert ended.state is RunState.SUCCEEDED
+    assert [s.attempt for s in engine.ledger.steps(ended.id) if s.name == "join"] == [1]
+
+
+def test_who_sits_in_front_of_it_does_not_wait_for_ever(engine: Engine, script: Script) -> None:
+    script.faults["join", ""] = [BudgetSpent("the day is spent", 100) for _ in range(10)]
+    ended = run(engine)
+    assert (ended.state, ended.reason) == (RunState.FAILED, "join: the day is spent")
+    assert len(script.faults["join", ""]) == 7
 
 
 def test_a_logical_time_is_run_once(engine: Engine, script: Script) -> None:
