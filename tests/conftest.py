@@ -2,7 +2,7 @@
 
 They start when a test first asks, once a session. Postgres gives each test a
 clone of a migrated template; Redis and the graph are emptied before each test;
-Chroma gives each test a database of its own.
+Chroma is shared: each test names a market of its own.
 """
 
 from __future__ import annotations
