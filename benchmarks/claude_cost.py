@@ -69,6 +69,7 @@ class Spent:
     nano_dollars: int = 0
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count rows of the books."""
         for row in rows:
             self.calls += 1
             self.nano_dollars += row["nano_dollars"]
@@ -76,6 +77,7 @@ class Spent:
 
     @property
     def usd(self) -> float:
+        """In dollars."""
         return self.nano_dollars / NANO
 
 

@@ -127,6 +127,7 @@ def _question(batch: Sequence[Told], model: str, effort: Effort | None) -> Quest
         max_tokens=100 + 45 * len(batch) + 30 * tickers,
         subjects=tuple(headline.id for headline, _ in batch),
         effort=effort,
+        ttl="1h",  # a run every five minutes is as often just too late as not
     )
 
 
