@@ -38,7 +38,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from axiom.analysts.question import Question
     from axiom.engines.execute import Engine
@@ -273,17 +273,21 @@ def report(day: Day) -> dict[str, Any]:
 
 
 def print_table(found: Mapping[str, Any]) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        "pipeline", "runs", "calls", "input", "written", "read", "output", "USD",
-        "naive calls", "naive USD", "ratio", "bound",
-    )  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("pipeline", no_wrap=True)
+    for name in (
+        "runs", "calls", "input", "written", "read", "output", "USD", "naive", "naive USD",
+        "ratio", "bound",
+    ):  # fmt: skip
+        table.add_column(name, justify="right", no_wrap=True)
     for name, row in found["pipelines"].items():
-        written = row["cache_write_5m"] + row["cache_write_1h"]
-        counts: Sequence[int] = (
-            row["calls"], row["input_tokens"], written, row["cache_read"], row["output_tokens"],
+        counts = (
+            row["calls"], row["input_tokens"], row["cache_write_5m"] + row["cache_write_1h"],
+            row["cache_read"], row["output_tokens"],
         )  # fmt: skip
         table.add_row(
             name, str(found["runs"].get(name, "")), *(f"{count:,}" for count in counts),
@@ -291,14 +295,15 @@ def print_table(found: Mapping[str, Any]) -> None:
             "" if row["ratio"] is None else f"{row['ratio']:.3f}",
             f"{BOUND:.2f}" if name == "all" else "",
         )  # fmt: skip
-    console = Console(width=max(110, Console().width))
+    console = Console(width=max(110, Console().width), highlight=False)
     console.print(table)
     console.print(NAIVE)
-    models = ", ".join(f"{m}: {s['calls']} for {s['usd']:.4f}" for m, s in found["models"].items())
-    console.print(f"ours by model: {models}; our own books: {found['our_books_usd']:.4f} USD")
+    models = ", ".join(f"{m} {s['calls']} for {s['usd']:.4f}" for m, s in found["models"].items())
+    console.print(f"ours by model: {models}; by our own books {found['our_books_usd']:.4f} USD")
+    once = found["naive_distinct_usd"]
     console.print(
-        f"were each naive question asked once: {found['naive_distinct_calls']:,} calls, "
-        f"{found['naive_distinct_usd']:.4f} USD"
+        f"each different naive question asked once: {found['naive_distinct_calls']:,} calls, "
+        f"{once:.4f} USD; ratio {found['pipelines']['all']['usd'] / once:.3f}"
     )
 
 
