@@ -295,7 +295,7 @@ def print_table(found: Mapping[str, Any]) -> None:
             "" if row["ratio"] is None else f"{row['ratio']:.3f}",
             f"{BOUND:.2f}" if name == "all" else "",
         )  # fmt: skip
-    console = Console(width=max(110, Console().width), highlight=False)
+    console = Console(width=max(112, Console().width), highlight=False)
     console.print(table)
     console.print(NAIVE)
     models = ", ".join(f"{m} {s['calls']} for {s['usd']:.4f}" for m, s in found["models"].items())
