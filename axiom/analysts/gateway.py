@@ -292,12 +292,11 @@ def make_request(question: Question) -> dict[str, Any]:
     output: dict[str, Json] = {"format": {"type": "json_schema", "schema": dict(question.schema)}}
     if question.effort:
         output["effort"] = question.effort
+    mark = {"type": "ephemeral", "ttl": question.ttl}
     return {
         "model": question.model,
         "max_tokens": question.max_tokens,
-        "system": [
-            {"type": "text", "text": question.system, "cache_control": {"type": "ephemeral"}}
-        ],
+        "system": [{"type": "text", "text": question.system, "cache_control": mark}],
         "messages": [{"role": "user", "content": question.material}, *earlier],
         "output_config": output,
     }

@@ -10,6 +10,7 @@ from typing import Literal
 from axiom.model import Json, content_hash
 
 Effort = Literal["low", "medium", "high"]
+Ttl = Literal["5m", "1h"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Question:
     `system` is ours alone and the same for many questions, so that it is cached;
     all text from outside is in `material`, delimited. `earlier` holds what was
     said before in a repair round: alternating answers of Claude and remarks of ours.
+    `ttl` is how long the system prompt is to stay cached; it decides no answer, so it is no
+    part of the hash. An hour costs 2 of what the prompt costs, five minutes 1.25, and either
+    is read for 0.1 or less: an hour is cheaper once two in five questions come later than
+    five minutes and within an hour of the one before.
     """
 
     prompt: str  # name and version of the system prompt: `company-1`
@@ -30,6 +35,7 @@ class Question:
     subjects: tuple[str, ...]  # tickers or headline ids, for the call book
     effort: Effort | None = None
     earlier: tuple[str, ...] = field(default=())
+    ttl: Ttl = "5m"
 
     @cached_property
     def hash(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from axiom.analysts.claude import prompt
@@ -15,6 +16,7 @@ from axiom.model import EdgeType, Json, Profile, Said
 from axiom.pipelines.graph import Finding, normal, slug
 
 LEAST_CONFIDENCE = 50
+UNSURE = "unsure"
 _CODE = re.compile(r"[{}\[\]<>;`|\\$=\"\n\t]|--|//|/\*|\*/|::")
 _COUNTRIES = {
     "united states": r"\bu\.?\s?s\.?(\s?a\.?)?(?![a-z])|\bamerica\b",
@@ -71,16 +73,19 @@ def _judge(
     places = list(open_ or ())
     start = max(places, default=0) + 1_000 * bool(open_)
     good, wrong = {}, {}
+    extra = Counter[str]()
     for n, item in enumerate(items):
         place = places[n] if n < len(places) else start + n + 1
         found = read(EdgeFound, item)
         judged = found if isinstance(found, str) else _grounded(found, texts)
-        if isinstance(judged, str):
+        if judged == UNSURE and place not in places:
+            extra[UNSURE] += 1  # to ask again would make it no surer
+        elif isinstance(judged, str):
             wrong[place] = judged
         else:
             good[place] = judged
     details = {place: _DETAILS.get(why, why.replace("_", " ")) for place, why in wrong.items()}
-    return Verdict(good, wrong, details)
+    return Verdict(good, wrong, details, extra)
 
 
 def _grounded(found: EdgeFound, texts: Sequence[str]) -> Finding | str:
@@ -94,7 +99,7 @@ def _grounded(found: EdgeFound, texts: Sequence[str]) -> Finding | str:
     if not _is_named(kind, name, span):
         return "name_not_in_span"
     if found.c < LEAST_CONFIDENCE:
-        return "unsure"
+        return UNSURE
     return Finding(kind, name, span, found.c / 100)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypedDict
@@ -17,6 +17,7 @@ from axiom.analysts.question import Ask, Effort, Question
 from axiom.model import Classification, EventType, Headline, Json, Said, Sentiment
 
 BATCH = 40
+HALVES = 12  # questions: enough to find the one of a batch that has it refused as a whole
 TOLERANCE = 2  # percent by which three chances may miss 100
 Told = tuple[Headline, tuple[str, ...]]
 
@@ -38,15 +39,32 @@ class Desk:
         dropped = Counter(why for n, why in lacking.items() if n not in said) + end["extra"]
         return Said([said[n] for n in sorted(said)], dict(dropped), end["refused"])
 
+    def sift(self, batch: Sequence[Told]) -> Iterator[tuple[range, Result[Classification]]]:
+        """Ask the small model; yield what it said of which places of the batch.
+
+        What it refuses as a whole is halved, and not mended: one headline that it will not
+        read costs the others a few questions, not their answers.
+        """
+        waiting, halves = deque([range(1, len(batch) + 1)]), HALVES
+        while waiting:
+            places = waiting.popleft()
+            part = [batch[n - 1] for n in places]
+            result = self.put(part, self.small, self.effort, mends=len(part) == len(batch))
+            if result.refused and len(part) > 1 and halves >= 2:
+                middle, halves = len(part) // 2, halves - 2
+                waiting += (places[:middle], places[middle:])
+            else:
+                yield places, result
+
     def put(
-        self, batch: Sequence[Told], model: str, effort: Effort | None
+        self, batch: Sequence[Told], model: str, effort: Effort | None, *, mends: bool = True
     ) -> Result[Classification]:
         """Ask one model about a batch."""
 
         def judge(items: Sequence[Json], open_: Sequence[int] | None) -> Verdict[Classification]:
             return _judge(items, batch, model)
 
-        interview = Interview(self.ask, "a", judge, mend_items=False)
+        interview = Interview(self.ask, "a", judge, mend_items=False, mends=mends)
         return interview.hold(_question(batch, model, effort))
 
 
@@ -55,6 +73,7 @@ class _State(TypedDict, total=False):
     batch: Sequence[Told]
     said: Mapping[int, Classification]  # by place in the batch, from 1
     lacking: Mapping[int, str]  # place -> why it was not answered
+    unread: Sequence[int]  # places of what was refused as a whole
     extra: Counter[str]
     refused: str | None
 
@@ -75,31 +94,34 @@ def _agent() -> Any:
 
 def _classified(state: _State) -> _State:
     desk, batch = state["desk"], state["batch"]
-    result = desk.put(batch, desk.small, desk.effort)
-    lacking = dict(result.wrong)
-    if result.refused:
-        lacking = dict.fromkeys(range(1, len(batch) + 1), result.refused)
-    return {
-        "said": result.good,
-        "lacking": lacking,
-        "extra": Counter(result.extra),
-        "refused": result.refused,
-    }
+    said: dict[int, Classification] = {}
+    lacking: dict[int, str] = {}
+    unread: list[int] = []
+    extra = Counter[str]()
+    for places, result in desk.sift(batch):
+        if result.refused:
+            lacking |= dict.fromkeys(places, result.refused)
+            unread += places
+        said |= {places[n - 1]: each for n, each in result.good.items()}
+        lacking |= {places[n - 1]: why for n, why in result.wrong.items()}
+        extra.update(result.extra)
+    refused = lacking[1] if len(unread) == len(batch) else None
+    return {"said": said, "lacking": lacking, "unread": unread, "extra": extra, "refused": refused}
 
 
 def _next(state: _State) -> str:
-    return "escalate" if state["refused"] is None and _unsure(state) else "end"
+    return "escalate" if _unsure(state) else "end"
 
 
 def _unsure(state: _State) -> list[int]:
-    """Places that the small model answered with doubt, wrongly, or not at all."""
-    desk, said = state["desk"], state["said"]
+    """Places that the small model answered with doubt, wrongly, or left out of an answer."""
+    desk, said, unread = state["desk"], state["said"], state["unread"]
     if desk.large == desk.small:
         return []
     return [
         n
         for n in range(1, len(state["batch"]) + 1)
-        if n not in said or said[n].confidence < desk.escalate_below
+        if n not in unread and (n not in said or said[n].confidence < desk.escalate_below)
     ]
 
 
@@ -127,6 +149,7 @@ def _question(batch: Sequence[Told], model: str, effort: Effort | None) -> Quest
         max_tokens=100 + 45 * len(batch) + 30 * tickers,
         subjects=tuple(headline.id for headline, _ in batch),
         effort=effort,
+        ttl="1h",  # a run every five minutes is as often just too late as not
     )
 
 

@@ -67,6 +67,7 @@ class Interview(Generic[T]):
     key: str
     judge: Judge[T]
     mend_items: bool = True  # else only what could not be read at all is asked again
+    mends: bool = True  # else nothing is asked again
 
     def hold(self, question: Question) -> Result[T]:
         """Ask, and ask once again if that may help.
@@ -119,7 +120,7 @@ def _checked(state: _State) -> _State:
 def _next(state: _State) -> str:
     verdicts, interview = state["verdicts"], state["interview"]
     last = verdicts[-1]
-    if len(verdicts) > 1 or last.unread == REFUSAL:
+    if len(verdicts) > 1 or last.unread == REFUSAL or not interview.mends:
         return "end"
     return "repair" if last.unread or (last.wrong and interview.mend_items) else "end"
 

@@ -76,6 +76,17 @@ def test_the_system_prompt_is_read_from_the_cache_the_second_time(
     assert booked_usd(claude) == spent_usd(fake)
 
 
+def test_a_prompt_that_is_to_stay_cached_for_an_hour_does(claude: Claude, fake: FakeClaude) -> None:
+    for text in ("one", "two"):
+        claude.gateway(question(text, ttl="1h"))
+        fake.control(advance_s=3500)
+    first, second = calls(claude)
+    assert (first["cache_write_1h"] > 500, first["cache_write_5m"]) == (True, 0)
+    assert second["cache_read"] == first["cache_write_1h"]
+    assert booked_usd(claude) == spent_usd(fake)
+    assert claude.gateway(question("one")).known  # how long it stays cached decides no answer
+
+
 def test_many_threads_with_the_same_question_pay_once(claude: Claude, fake: FakeClaude) -> None:
     fake.control(latency_s=0.2)
     with ThreadPoolExecutor(8) as pool:

@@ -41,7 +41,6 @@ def test_facts_with_evidence_become_findings() -> None:
         (edge("DROP", "iPad"), "type_not_allowed"),
         (edge("MAKES", "iPad", c=101), "out_of_bounds"),
         (edge("MAKES", "iPad", c=-1), "out_of_bounds"),
-        (edge("MAKES", "iPad", c=30), "unsure"),
         (edge("MAKES", "iPad", "x" * 101), "too_long"),
         (edge("LEADS", "Tim Cook ( CEO )", "Tim Cook\u202e"), "name_unusable"),
         (edge("MAKES", "iPad") | {"admin": True}, "off_schema"),
@@ -61,6 +60,18 @@ def test_what_does_not_hold_is_mended_or_dropped_with_its_reason(wrong: object, 
     said = ClaudeAnalyst(dropped).analyse_company(PROFILE)
     assert ([f.other for f in said.results], said.dropped) == (["iPhone"], {why: 1})
     assert len(dropped.questions) == 2
+
+
+def test_what_is_unsure_is_dropped_without_asking_again() -> None:
+    ask = Scripted({"f": [edge("MAKES", "iPad", c=30), edge("MAKES", "iPhone")]})
+    said = ClaudeAnalyst(ask).analyse_company(PROFILE)
+    assert ([f.other for f in said.results], said.dropped) == (["iPhone"], {"unsure": 1})
+
+
+def test_what_was_mended_and_is_unsure_is_dropped_once() -> None:
+    ask = Scripted({"f": [edge("MAKES", "Mac")]}, {"f": [edge("MAKES", "iPad", c=30)]})
+    said = ClaudeAnalyst(ask).analyse_company(PROFILE)
+    assert (said.results, said.dropped) == ([], {"unsure": 1})
 
 
 def test_what_is_wrong_again_is_dropped() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from axiom.analysts.claude import ClaudeAnalyst, Models
+from axiom.analysts.claude.events import BATCH, HALVES
 from axiom.analysts.question import Question
-from axiom.model import EventType, Sentiment
+from axiom.model import EventType, Headline, Sentiment
 from axiom.pipelines.events import valid_classifications
 from tests.unit.analysts.claude.scripted import Scripted, event, headline
 
@@ -96,15 +98,67 @@ def test_lines_that_were_not_asked_about_or_were_answered_are_dropped() -> None:
     assert said.dropped == {"repeated": 1, "not_asked": 3}
 
 
-def test_a_refused_batch_is_counted_and_the_next_goes_on() -> None:
-    def all_sure(question: Question) -> object:
-        return {"a": [event(n + 1) for n in range(question.material.count("\n") + 1)]}
+def stories(n: int) -> list[tuple[Headline, list[str]]]:
+    return [(headline(f"Story {k}"), []) for k in range(n)]
 
-    many = [(headline(f"Story {n}"), []) for n in range(45)]
-    ask = Scripted(("", "refusal"), all_sure)
+
+def refusing(*poisoned: str, reply: object = ("", "refusal")) -> Callable[[Question], object]:
+    """Answer all of a batch with confidence, or refuse it for one of its headlines."""
+
+    def answer(question: Question) -> object:
+        lines = question.material.splitlines()
+        if any(f'"{text}"' in line for text in poisoned for line in lines):
+            return reply
+        return {"a": [event(n) for n in range(1, len(lines) + 1)]}
+
+    return answer
+
+
+def test_a_batch_that_stays_refused_is_counted_and_the_next_goes_on() -> None:
+    many = stories(45)
+    poisoned = [each.text for each, _ in many[:40]]
+    ask = Scripted(*[refusing(*poisoned)] * 14)
     said = ClaudeAnalyst(ask).classify(many)
-    assert [len(question.subjects) for question in ask.questions] == [40, 5]
+    assert [len(question.subjects) for question in ask.questions[:4]] == [40, 20, 20, 10]
+    assert (len(ask.questions), len(ask.questions[-1].subjects)) == (1 + HALVES + 1, 5)
     assert (len(said.results), said.dropped, said.refused) == (5, {"refusal": 40}, "refusal")
+
+
+@pytest.mark.parametrize("place", [0, 13, 22, 39])
+@pytest.mark.parametrize(
+    ("why", "reply"), [("refusal", ("", "refusal")), ("malformed", "no"), ("off_schema", {})]
+)
+def test_a_poisoned_headline_does_not_cost_the_batch_its_answers(
+    place: int, why: str, reply: object
+) -> None:
+    many = stories(BATCH)
+    ask = Scripted(*[refusing(f"Story {place}", reply=reply)] * 14)
+    said = ClaudeAnalyst(ask).classify(many)
+    answered = [each.headline_id for each in said.results]
+    assert answered == [each.id for n, (each, _) in enumerate(many) if n != place]
+    assert (said.dropped, said.refused) == ({why: 1}, None)
+    assert {question.model for question in ask.questions} == {SMALL}
+    repairs = [question for question in ask.questions if question.earlier]
+    assert len(repairs) == (0 if why == "refusal" else 1)
+    assert len(ask.questions) - len(repairs) <= 1 + HALVES
+
+
+def test_what_is_left_of_a_refused_batch_is_escalated_by_its_own_place() -> None:
+    asked = [*ASKED, (headline("Poison"), [])]
+    ask = Scripted(
+        ("", "refusal"),
+        {"a": [event(1, "legal_regulatory")]},
+        ("", "refusal"),
+        {"a": [event(1, "other", c=40)]},
+        ("", "refusal"),
+        {"a": [event(1, "macro")]},
+    )
+    said = ClaudeAnalyst(ask).classify(asked)
+    assert [(each.headline_id, each.analyst) for each in said.results] == [
+        (ASKED[0][0].id, SMALL), (ASKED[1][0].id, LARGE),
+    ]  # fmt: skip
+    assert ask.questions[-1].subjects == (ASKED[1][0].id,)
+    assert (said.dropped, said.refused) == ({"refusal": 1}, None)
 
 
 def test_nothing_to_classify_is_not_asked() -> None:
