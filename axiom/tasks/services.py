@@ -207,7 +207,8 @@ class Services:
             wanted.claude_escalate_below,
         )  # fmt: skip
         names = {company.ticker: (company.name,) for company in self.universe.companies}
-        return ClaudeAnalyst(self.claude.gateway, models, names)
+        gateway = self.claude.gateway
+        return ClaudeAnalyst(gateway, models, names, gateway.model_name)
 
     @cached_property
     def embed(self) -> Callable[[Sequence[str]], list[list[float]]]:

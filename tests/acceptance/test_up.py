@@ -12,15 +12,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from axiom.stores.postgres import Postgres
 from tests.acceptance.conftest import BIN, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
 
-def up(data_dir: Path, *args: str) -> subprocess.Popen[str]:
+def up(data_dir: Path, *args: str, **env: str) -> subprocess.Popen[str]:
+    here = {"AXIOM_DATA_DIR": str(data_dir), "AXIOM_SCHEDULES": "off", "AXIOM_FLOWER_PORT": "0"}
     return subprocess.Popen(
         [str(BIN / "axiom"), "up", *args],
-        env=os.environ | {"AXIOM_DATA_DIR": str(data_dir), "AXIOM_SCHEDULES": "off"},
+        env=os.environ | here | env,
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -53,6 +55,30 @@ def test_once_runs_each_pipeline_and_leaves_nothing_behind(tmp_path: Path) -> No
         "events": "succeeded", "correlation": "succeeded",
     }  # fmt: skip
     assert all(told[count] > 0 for count in ("rows", "nodes", "edges", "events", "correlations"))
+    assert belonging(tmp_path) == []
+
+
+def test_an_imitation_of_claude_is_asked_by_all_and_every_result_says_so(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    process = up(tmp_path, "--once", "--fake-claude", "--json", AXIOM_POSTGRES_URL=postgres_url)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    db = Postgres(postgres_url)
+    tables = [
+        row["table_name"]
+        for row in db.query(
+            "SELECT table_name FROM information_schema.columns WHERE column_name = 'analyst'"
+        )
+    ]
+    assert {"events", "analyses"} <= set(tables)
+    for table in tables:
+        named = {row["analyst"] for row in db.query(f"SELECT DISTINCT analyst FROM {table}")}
+        assert all(name == "local" or name.startswith("imitation of claude-") for name in named)
+        assert table not in ("events", "analyses") or named - {"local"}
+    paid = db.query("SELECT state, imitation, count(*) AS n FROM calls GROUP BY 1, 2")
+    assert [(row["state"], row["imitation"]) for row in paid] == [("answered", True)]
+    assert paid[0]["n"] > 30
     assert belonging(tmp_path) == []
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from axiom.analysts.claude import company, events, explain, prompt
 from axiom.analysts.claude.explain import Names
@@ -12,6 +13,8 @@ from axiom.analysts.question import Ask, Effort
 from axiom.model import Classification, Headline, Profile, Said, T
 from axiom.pipelines.correlation import Change, Explanation
 from axiom.pipelines.graph import Finding
+
+Named = TypeVar("Named", Classification, Explanation)
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,26 @@ class ClaudeAnalyst:
 
     `names` are the names of the companies by ticker: an explanation may use
     those of its own pair. What is dropped is counted by reason; `TransientError`
-    of `ask` goes to the caller, who tries the step again.
+    of `ask` goes to the caller, who tries the step again. `label` makes of a model's id
+    what results are to be marked with: an imitation's are not Claude's.
     """
 
-    def __init__(self, ask: Ask, models: Models | None = None, names: Names | None = None) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        models: Models | None = None,
+        names: Names | None = None,
+        label: Callable[[str], str] = str,
+    ) -> None:
         self._ask = ask
         self._models = models or Models()
         self._names = names or {}
+        self._label = label
 
     @property
     def name(self) -> str:
-        """The model that reads companies."""
-        return self._models.large
+        """The model that reads companies, as results are marked."""
+        return self._label(self._models.large)
 
     @property
     def company_prompt_hash(self) -> str:
@@ -56,16 +67,30 @@ class ClaudeAnalyst:
         m, told = self._models, events.with_tickers(headlines)
         desk = events.Desk(self._ask, m.small, m.large, m.effort, m.escalate_below)
         starts = range(0, len(told), events.BATCH)
-        return _together(desk.classify(told[n : n + events.BATCH]) for n in starts)
+        said = _together(desk.classify(told[n : n + events.BATCH]) for n in starts)
+        return self._labelled(said)
 
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]:
         """Return a text for each change; `analyst` is `local` where Claude's did not hold."""
         starts = range(0, len(changes), explain.BATCH)
-        return _together(
+        said = _together(
             explain.explain(
                 self._ask, self._models.large, None, changes[n : n + explain.BATCH], self._names
             )
             for n in starts
+        )
+        return self._labelled(said)
+
+    def _labelled(self, said: Said[Named]) -> Said[Named]:
+        asked = (self._models.small, self._models.large)  # not the local analyst's
+        return replace(
+            said,
+            results=[
+                replace(result, analyst=self._label(result.analyst))
+                if result.analyst in asked
+                else result
+                for result in said.results
+            ],
         )
 
 
