@@ -79,7 +79,17 @@ class Settings(BaseSettings):
     @field_validator("rss_feeds", "correlation_windows", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part for each in value.split(",") if (part := each.strip()))
+
+    @field_validator("rss_feeds")
+    @classmethod
+    def _web_addresses(cls, feeds: tuple[str, ...]) -> tuple[str, ...]:
+        for feed in feeds:
+            if urlsplit(feed).scheme not in ("http", "https") or not urlsplit(feed).netloc:
+                raise ValueError("must be addresses that start with http:// or https://")
+        return feeds
 
     @field_validator(*_SCHEMES)
     @classmethod

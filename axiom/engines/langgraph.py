@@ -18,7 +18,7 @@ from urllib.parse import quote
 from axiom.engines.execute import Engine, execute_step, plan_run
 from axiom.errors import AxiomError
 from axiom.flow import Call, Flow, Stage
-from axiom.model import PIPELINES, Claim, Json
+from axiom.model import PIPELINES, Claim, Json, RunState
 
 MAX_CONCURRENCY = 8
 PATIENCE_S = 120.0
@@ -43,8 +43,10 @@ def run_in_process(
     Retries wait in place. Steps of a group run in threads, `max_concurrency` at
     a time.
     """
+    run_id = str(uuid.uuid4())
+    engine.ledger.hold(run_id)
     claim = engine.ledger.claim(
-        str(uuid.uuid4()),
+        run_id,
         flow.pipeline,
         logical_at,
         engine=engine.name,
@@ -54,15 +56,19 @@ def run_in_process(
     )
     if not claim.granted:
         return claim
-    planned = plan_run(engine, flow, claim.run.id, claim.run.id)
-    while planned.kind == "retry":
-        wait(planned.delay_s)
-        planned = plan_run(engine, flow, claim.run.id, claim.run.id)
-    if planned.kind == "done":
-        graph = state_graph(engine, flow, claim.run.id, planned.output, wait)
-        config = {"max_concurrency": max_concurrency, "recursion_limit": 10_000}
-        graph.invoke({"stopped": []}, config)
-    return Claim(engine.ledger.run(claim.run.id), granted=True)
+    try:
+        planned = plan_run(engine, flow, run_id, run_id)
+        while planned.kind == "retry":
+            wait(planned.delay_s)
+            planned = plan_run(engine, flow, run_id, run_id)
+        if planned.kind == "done":
+            graph = state_graph(engine, flow, run_id, planned.output, wait)
+            config = {"max_concurrency": max_concurrency, "recursion_limit": 10_000}
+            graph.invoke({"stopped": []}, config)
+    except BaseException as error:
+        engine.ledger.close(run_id, RunState.CANCELLED, f"interrupted: {type(error).__name__}")
+        raise
+    return Claim(engine.ledger.run(run_id), granted=True)
 
 
 def state_graph(

@@ -18,6 +18,8 @@ from axiom.flow import Call
 from axiom.model import Claim, Json, Run, RunState, Started, StepRow, StepState
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
+Verdict = tuple[RunState, str | None]  # how a run ends, and why
+
 
 class Ledger:
     """Runs and steps in Postgres. Raises `StoreUnavailable` when that cannot be reached."""
@@ -53,13 +55,18 @@ class Ledger:
             "trigger": trigger, "params": Jsonb(dict(params or {})), "overlap": overlap,
             "deadline": deadline,
         }  # fmt: skip
+        self._query("close_dead", asked)
         if rows := self._query("claim", asked):
             return Claim(_run(rows[0]), granted=True)
         if mine := self._query("run_by_id", asked):
             run = _run(mine[0])
             return Claim(run, granted=run.state in (RunState.QUEUED, RunState.RUNNING))
         if taken := self._query("run_by_slot", asked):
-            return Claim(_run(taken[0]), granted=False)
+            run = _run(taken[0])
+            if trigger != "manual":  # beat may fire a slot twice; that is nobody's concern
+                return Claim(run, granted=False)
+            reason = f"run {run.id[:8]} has this logical time already ({run.state})"
+            return Claim(self._skip(asked, reason), granted=False)
         active = [r["id"] for r in self._query("active_runs") if r["pipeline"] == pipeline]
         reason = f"run {active[0][:8]} is still active" if active else "another run was active"
         return Claim(self._skip(asked, reason), granted=False)
@@ -77,6 +84,10 @@ class Ledger:
     def _skip(self, asked: dict[str, Any], reason: str) -> Run:
         self._query("record_skip", asked | {"reason": reason})
         return _run(self._query("run_by_id", asked)[0])
+
+    def hold(self, run_id: str) -> None:
+        """Show, for as long as this thread's connection lives, that a run's process does."""
+        self._query("hold_run", {"id": run_id})
 
     def plan(self, run_id: str, calls: Sequence[Call], plan: Json) -> None:
         """Keep what a run will do, and mark it as running. Planning again changes nothing.
@@ -117,9 +128,11 @@ class Ledger:
             row["pipeline"], row["logical_at"], row["params"], row["attempt"], inputs, failures
         )
 
-    def finish_step(self, run_id: str, call: Call, output: Json) -> None:
-        """Keep a step's output."""
-        self._end("finish_step", run_id, call, output=Jsonb(output))
+    def finish_step(
+        self, run_id: str, call: Call, output: Json, *, closing: Verdict | None = None
+    ) -> None:
+        """Keep a step's output; with `closing`, end the run at once, or neither happens."""
+        self._end("finish_step", run_id, call, closing, output=Jsonb(output))
 
     def retry_step(
         self, run_id: str, call: Call, *, error: str, traceback: str, delay_s: float
@@ -133,15 +146,37 @@ class Ledger:
         delay = timedelta(seconds=delay_s)
         self._end("defer_step", run_id, call, error=f"deferred: {reason}", delay=delay)
 
-    def fail_step(self, run_id: str, call: Call, *, error: str, traceback: str) -> None:
-        """Keep a step's error; the later steps of its item are skipped."""
-        self._end("fail_step", run_id, call, error=error, traceback=traceback)
+    def fail_step(
+        self,
+        run_id: str,
+        call: Call,
+        *,
+        error: str,
+        traceback: str,
+        closing: Verdict | None = None,
+    ) -> None:
+        """Keep a step's error; the later steps of its item are skipped.
 
-    def _end(self, query: str, run_id: str, call: Call, **values: Any) -> None:
+        With `closing` the run ends at once, or neither happens.
+        """
+        self._end("fail_step", run_id, call, closing, error=error, traceback=traceback)
+
+    def let_go(self, run_id: str, call: Call) -> None:
+        """Give up a step that was started and cannot be ended; the watch brings it back."""
+        self._query("let_go", _key(run_id, call))
+
+    def _end(
+        self, query: str, run_id: str, call: Call, closing: Verdict | None = None, **values: Any
+    ) -> None:
         end = self._sql[query]
         if query == "finish_step":
             end = self._db.planned(query, end)
-        self._db.query(f"{end}; {self._sql['unlock_step']}", _key(run_id, call) | values)
+        parts, asked = [end], _key(run_id, call) | values
+        if closing:  # waits for the disk, with all that came before
+            parts.append(self._sql["close_run"])
+            asked |= {"state": closing[0], "reason": closing[1]}
+        parts.append(self._sql["let_go" if closing else "unlock_step"])
+        self._db.query("; ".join(parts), asked)
 
     # --- pause ---
 

@@ -125,13 +125,28 @@ class GraphStore:
         return int(rows[0]["n"])
 
     def link_events(self, events: Sequence[Event], run_id: str) -> int:
-        """Write event nodes and the companies that they affect; return the number of edges."""
-        edges = [_event_edge(event, ticker) for event in events for ticker in event.tickers]
-        self._merge_nodes([edge.tail for edge in edges], {e.id: e.type for e in events})
-        for event in events:
-            now = event.headline.published_at
-            self.upsert_edges([e for e in edges if e.tail.key == event.id], run_id, now)
-        return len(edges)
+        """Write event nodes and the companies that they affect; return the number of edges.
+
+        Node and edge come in one statement: nobody ever sees an event without its edge.
+        """
+        rows = [
+            _edge_row(_event_edge(event, ticker))
+            | {"name": event.headline.text, "kind": event.type, "at": _published(event)}
+            for event in events
+            for ticker in event.tickers
+        ]
+        for start in range(0, len(rows), BATCH):
+            self.query(
+                f"UNWIND $rows AS row MERGE (a:{Label.COMPANY} {{key: row.head}}) "
+                "ON CREATE SET a.name = row.head "
+                f"MERGE (b:{Label.EVENT} {{key: row.tail}}) "
+                "ON CREATE SET b.name = row.name, b.kind = row.kind "
+                f"MERGE (a)-[e:{EdgeType.AFFECTED_BY} {{id: row.id}}]->(b) "
+                "ON CREATE SET e.recorded_at = row.at, e.run_id = $run_id "
+                "SET e.valid_to = row.props.valid_to, e += row.props",
+                rows=rows[start : start + BATCH], run_id=run_id,
+            )  # fmt: skip
+        return len(rows)
 
     def link_correlations(
         self,
@@ -153,14 +168,14 @@ class GraphStore:
             )  # fmt: skip
         return len(rows)
 
-    def _merge_nodes(self, refs: Sequence[NodeRef], kinds: Mapping[str, str] | None = None) -> None:
+    def _merge_nodes(self, refs: Sequence[NodeRef]) -> None:
         by_key = {(ref.label, ref.key): ref for ref in refs}
         for label, same in groupby(sorted(by_key.values(), key=_label), key=_label):
-            rows = [{"key": r.key, "name": r.name, "kind": (kinds or {}).get(r.key)} for r in same]
+            rows = [{"key": ref.key, "name": ref.name} for ref in same]
             for start in range(0, len(rows), BATCH):
                 self.query(
                     f"UNWIND $rows AS row MERGE (n:{label} {{key: row.key}}) "
-                    "ON CREATE SET n.name = row.name, n.kind = row.kind",
+                    "ON CREATE SET n.name = row.name",
                     rows=rows[start : start + BATCH],
                 )
 
@@ -290,6 +305,10 @@ def _edge_row(edge: Edge) -> dict[str, Any]:
             "valid_to": edge.valid_to.isoformat() if edge.valid_to else None,
         },
     }  # fmt: skip
+
+
+def _published(event: Event) -> str:
+    return event.headline.published_at.isoformat()
 
 
 def _event_edge(event: Event, ticker: str) -> Edge:

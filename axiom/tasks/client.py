@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from axiom.errors import AxiomError, StoreUnavailable, UnknownRun
 from axiom.model import PIPELINES, Json, Run, RunState
@@ -13,6 +13,10 @@ ACTIVE = (RunState.QUEUED, RunState.RUNNING)
 POLL_S = 0.1
 # prices first: correlations read them; the others may go side by side
 SENSIBLE_ORDER: Sequence[Sequence[str]] = (("ingestion",), ("graph", "events", "correlation"))
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def trigger(
@@ -45,8 +49,8 @@ def trigger(
     return run_id
 
 
-def wait_for(run_id: str, *, timeout_s: float) -> Run:
-    """Return the run once it has ended.
+def wait_for(run_id: str, *, timeout_s: float, meanwhile: Callable[[], None] = _nothing) -> Run:
+    """Return the run once it has ended; `meanwhile` is called several times a second.
 
     Raises:
         AxiomError: it has not, within the time.
@@ -62,6 +66,7 @@ def wait_for(run_id: str, *, timeout_s: float) -> Run:
             found = None
         if found and found.state not in ACTIVE:
             return found
+        meanwhile()
         time.sleep(POLL_S)
     state = f"is {found.state}" if found else "was taken by no worker; is one running?"
     raise AxiomError(
@@ -69,13 +74,17 @@ def wait_for(run_id: str, *, timeout_s: float) -> Run:
     )
 
 
-def run_all_once() -> list[Run]:
+def run_all_once(meanwhile: Callable[[], None] = _nothing) -> list[Run]:
     """Run each pipeline once through the queues, in a sensible order."""
     ended: list[Run] = []
     for together in SENSIBLE_ORDER:
         asked = {pipeline: trigger(pipeline) for pipeline in together}
         ended += [
-            wait_for(run_id, timeout_s=PIPELINES[pipeline].deadline.total_seconds())
+            wait_for(
+                run_id,
+                timeout_s=PIPELINES[pipeline].deadline.total_seconds(),
+                meanwhile=meanwhile,
+            )
             for pipeline, run_id in asked.items()
         ]
     return ended

@@ -9,7 +9,7 @@ from axiom.config import settings
 from axiom.engines.celery import queue_of
 from axiom.errors import StoreUnavailable
 from axiom.ledger import watch
-from axiom.model import PIPELINES
+from axiom.model import PIPELINES, floor_time, utcnow
 from axiom.tasks.base import publish
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
@@ -61,13 +61,18 @@ def start_first(app: Celery) -> None:
     """
     if settings().schedules == "off":
         return
-    ledger = services().ledger
-    done, good, paused = ledger.last_runs(), ledger.last_good(), ledger.pauses()
+    ledger, now = services().ledger, utcnow()
+    done, paused = ledger.last_runs(), ledger.pauses()
+    priced = [run for run in ledger.runs(pipeline="ingestion", limit=1) if run.ended_at]
     for pipeline in PIPELINES:
-        ready = pipeline == "ingestion" or "ingestion" in good
+        ready = pipeline == "ingestion" or priced
         if ready and pipeline not in done and pipeline not in paused:
+            slot_at = floor_time(now, PIPELINES[pipeline].slot)
             app.send_task(
-                f"axiom.tasks.{pipeline}.run", kwargs={"trigger": "first"}, expires=FIRST_EXPIRES_S
+                f"axiom.tasks.{pipeline}.run",
+                kwargs={"trigger": "first"},
+                task_id=f"first-{pipeline}-{slot_at:%Y%m%dT%H%M}",  # one a slot, also when skipped
+                expires=FIRST_EXPIRES_S,
             )
 
 

@@ -5,6 +5,19 @@ VALUES (%(id)s, %(pipeline)s, %(logical_at)s, %(engine)s, 'queued', %(trigger)s,
 ON CONFLICT DO NOTHING
 RETURNING *;
 
+-- :hold_run show that the process of a run lives; the lock is the session's
+SELECT pg_advisory_lock(hashtextextended('run/' || %(id)s, 0));
+
+-- :close_dead runs in one process whose process has gone
+UPDATE runs SET state = 'cancelled', reason = 'its process ended', ended_at = clock_timestamp()
+WHERE pipeline = %(pipeline)s AND engine = %(engine)s AND engine <> 'celery'
+  AND state IN ('queued', 'running') AND id <> %(id)s
+  AND NOT EXISTS (
+      SELECT FROM pg_locks
+      WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (classid::bigint << 32 | objid::bigint) = hashtextextended('run/' || runs.id, 0));
+
 -- :record_skip keep that a run was not made, and why
 INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, params, reason, ended_at)
 VALUES (%(id)s, %(pipeline)s, %(logical_at)s, %(engine)s, 'skipped', %(trigger)s, %(params)s,
@@ -79,6 +92,9 @@ WHERE run_id = %(run_id)s AND item = %(item)s AND item <> '' AND state = 'pendin
 -- :unlock_step let go of the step. Nobody waits for the disk here either: what a crash of
 -- Postgres loses is run again, and the end of the run does wait, for all that came before it.
 SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0)), set_config('synchronous_commit', 'off', true);
+
+-- :let_go of a step, waiting for the disk
+SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
 
 -- :close_run end a run; steps that will not run any more are skipped
 UPDATE runs SET state = %(state)s, reason = %(reason)s, ended_at = clock_timestamp()

@@ -1,7 +1,7 @@
 """Runs in one process, on a real ledger."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -153,6 +153,15 @@ def test_a_logical_time_is_run_once(engine: Engine, script: Script) -> None:
     assert not again.granted
     assert again.run.id == first.id
     assert len(script.calls) == 11
+
+
+def test_an_interrupted_run_says_so_and_makes_room(engine: Engine, script: Script) -> None:
+    script.faults["join", ""] = [KeyboardInterrupt()]  # type: ignore[list-item]
+    with pytest.raises(KeyboardInterrupt):
+        run(engine)
+    [ended] = engine.ledger.runs()
+    assert (ended.state, ended.reason) == (RunState.CANCELLED, "interrupted: KeyboardInterrupt")
+    assert run(engine, AT + timedelta(minutes=1)).state is RunState.SUCCEEDED
 
 
 def test_the_graph_draws_itself(engine: Engine) -> None:

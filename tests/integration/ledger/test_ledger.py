@@ -45,7 +45,39 @@ def test_a_logical_time_is_granted_once(ledger: Ledger) -> None:
     assert claim(ledger, "one").granted
     second = claim(ledger, "two")
     assert not second.granted
-    assert second.run.id == "one"
+    assert second.run.state is RunState.SKIPPED
+    assert second.run.reason == "run one has this logical time already (queued)"
+
+
+def test_a_slot_that_is_fired_twice_leaves_no_second_row(ledger: Ledger) -> None:
+    claim(ledger, "one")
+    again = ledger.claim(
+        "two", "ingestion", AT, engine="celery", trigger="schedule", deadline=MINUTE
+    )
+    assert (again.granted, again.run.id) == (False, "one")
+    assert len(ledger.runs()) == 1
+
+
+def test_a_run_whose_process_has_gone_makes_room(postgres_url: str, ledger: Ledger) -> None:
+    elsewhere = Postgres(postgres_url)
+    Ledger(elsewhere).hold("one")
+    claim(ledger, "one", engine="langgraph")
+    assert claim(ledger, "two", AT + MINUTE, engine="langgraph").run.state is RunState.SKIPPED
+    elsewhere.close()
+    assert claim(ledger, "three", AT + 2 * MINUTE, engine="langgraph").granted
+    gone = ledger.run("one")
+    assert (gone.state, gone.reason) == (RunState.CANCELLED, "its process ended")
+
+
+def test_a_step_and_its_run_end_together(ledger: Ledger) -> None:
+    planned(ledger, "one", "first", "second")
+    start(ledger, "one", "first")
+    reason = "first: bad data"
+    ledger.fail_step(
+        "one", Call("first"), error="bad data", traceback="", closing=(RunState.FAILED, reason)
+    )
+    assert (ledger.run("one").state, ledger.run("one").reason) == (RunState.FAILED, reason)
+    assert start(ledger, "one", "second") is None  # a run that ended goes no further
 
 
 def test_a_redelivered_message_is_granted_its_own_active_run_again(ledger: Ledger) -> None:

@@ -222,6 +222,12 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         )
         one.upsert_edges([replace(edge, head=ends[0], tail=ends[1])], "run", AT)
     one.close_missing(["s"], "replay", [], AT)
+    story = headline("Apple opens a store")
+    told = events._unknown(story.id)
+    event = Event(
+        story.id, story, ("AAPL",), told.type, {}, 1.0, 1.0, 0.5, "a", "p", "replay"
+    )  # fmt: skip
+    one.link_events([event], "run")
     queries = event_store.named_queries("events")
     return found.texts | {queries["insert_events"], queries["insert_tellings"]}
 
