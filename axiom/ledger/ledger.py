@@ -232,7 +232,7 @@ class Ledger:
         return {row["pipeline"]: row["logical_at"] for row in self._query("last_good")}
 
     def previous(self, pipeline: str, before: datetime) -> datetime | None:
-        """Return the last logical time before this one whose run ended well."""
+        """Return the last logical time before this one whose run succeeded."""
         rows = self._query("previous", {"pipeline": pipeline, "before": before})
         found: datetime | None = rows[0]["logical_at"]
         return found

@@ -1,6 +1,8 @@
--- :tellings what was told in a span of time
+-- :tellings what was told in a span of time; what a run left unfinished is told anew
 SELECT headline_id, event_id, text_hash, headline FROM tellings
 WHERE market = %(market)s AND published_at BETWEEN %(since)s AND %(until)s
+  AND NOT EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
+                  AND runs.state IN ('partial', 'failed', 'cancelled'))
 ORDER BY published_at, headline_id;
 
 -- :insert_events new stories

@@ -174,9 +174,9 @@ ORDER BY pipeline, created_at DESC;
 SELECT pipeline, max(logical_at) AS logical_at, max(ended_at) AS ended_at FROM runs
 WHERE state IN ('succeeded', 'partial') GROUP BY pipeline;
 
--- :previous the last logical time before this one that ended well
+-- :previous the last logical time before this one whose work was all done
 SELECT max(logical_at) AS logical_at FROM runs
-WHERE pipeline = %(pipeline)s AND logical_at < %(before)s AND state IN ('succeeded', 'partial');
+WHERE pipeline = %(pipeline)s AND logical_at < %(before)s AND state = 'succeeded';
 
 -- :replay_start keep the first moment that asks; everyone gets the same answer
 WITH kept AS (
