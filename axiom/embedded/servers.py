@@ -261,9 +261,7 @@ def _open_path(data_dir: Path, told: Callable[[str], None]) -> None:
             mode = parent.stat().st_mode
             if not mode & 0o001:
                 parent.chmod(mode | 0o001)
-                told(
-                    f"{parent} may now be passed through by others: Postgres runs as {POSTGRES_USER}"
-                )
+                told(f"others may pass through {parent} now: Postgres runs as {POSTGRES_USER}")
 
 
 def _initdb(binaries: Path, home: Path, password: str, user: str | None) -> None:

@@ -9,12 +9,13 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
+import psycopg2
 import pytest
 
 from axiom.embedded import servers
@@ -52,6 +53,7 @@ class Stack:
         self.postgres = Postgres(urls["postgres_url"])
         self.ledger = Ledger(self.postgres)
         self.urls = urls
+        self._beat: subprocess.Popen[bytes] | None = None
 
     def _serve(self, server: servers.Server) -> subprocess.Popen[bytes]:
         process = servers.start(server, self.data_dir)
@@ -67,7 +69,10 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        return os.environ | {"AXIOM_DATA_DIR": str(self.data_dir), "AXIOM_STALL_AFTER_S": "3"}
+        return os.environ | {
+            "AXIOM_DATA_DIR": str(self.data_dir), "AXIOM_STALL_AFTER_S": "3",
+            "AXIOM_SCHEDULES": "off",  # of the beat, the watch alone
+        }  # fmt: skip
 
     def celery(self, *args: str) -> subprocess.Popen[bytes]:
         """Start a celery process; it is killed, with its group, when the test ends."""
@@ -78,6 +83,23 @@ class Stack:
         )  # fmt: skip
         self._stack.callback(end, process)
         return process
+
+    def beat(self) -> None:
+        """Have a beat running: it fires the watch."""
+        if self._beat is None or self._beat.poll() is not None:
+            self._beat = self.celery("beat", "--max-interval", "1")
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Keep what stores prices waiting in the middle of it, until the block ends."""
+        with closing(psycopg2.connect(self.urls["postgres_url"])) as connection:
+            connection.cursor().execute("LOCK TABLE prices IN EXCLUSIVE MODE")
+            yield
+
+    def attempts(self, run_id: str, step: str) -> int:
+        """How often a step of a run was begun."""
+        found = [each for each in self.ledger.steps(run_id) if each.name == step]
+        return found[0].attempt if found else 0
 
     def worker(self, name: str = "all@here") -> subprocess.Popen[bytes]:
         """Start a worker on all queues and wait until it is ready."""
