@@ -67,17 +67,17 @@ class Guard:
         except BreakerOpen:
             raise
         except BaseException:
-            self._tell(self.breaker.record(holder, Outcome.IGNORED))  # frees a probe
+            _tell(self.breaker.record(holder, Outcome.IGNORED))  # frees a probe
             raise
 
     def _await_turn(self, holder: str, ticket: str, costs: Costs) -> None:
         while True:
             # asked again after each wait: it may have opened meanwhile
-            state = self.breaker.allow(holder)
-            if isinstance(state, Open):
+            try:
+                _allow(self.breaker, holder)
+            except BreakerOpen:
                 self.rate.release(ticket)
-                raise BreakerOpen("Claude is down; the breaker is open", state.retry_in_s)
-            self._tell(state.transition)
+                raise
             turn = self.rate.acquire(ticket, costs)
             if isinstance(turn, Granted):
                 return
@@ -104,14 +104,7 @@ class Guard:
             self.rate.correct(attempt.headers)
         if attempt.pause_s:
             self.rate.pause(attempt.pause_s)
-        self._tell(self.breaker.record(holder, attempt.outcome))
-
-    def _tell(self, change: Transition | None) -> None:
-        if change is not None:
-            log.warning(
-                "breaker_changed", service=change.name, before=change.before,
-                after=change.after, cool_down_s=change.cool_down_s, failures=change.failures,
-            )  # fmt: skip
+        _tell(self.breaker.record(holder, attempt.outcome))
 
 
 @dataclass(slots=True)
@@ -122,3 +115,36 @@ class Attempt:
     costs: Costs | None = None  # None: the service took nothing from the limits
     headers: dict[str, str] | None = None
     pause_s: float = 0.0
+
+
+@contextmanager
+def watched(breaker: Breaker) -> Iterator[Attempt]:
+    """Let through what has limits of its own, but for the breaker; say how it ended.
+
+    Raises:
+        BreakerOpen: the service is down.
+        StoreUnavailable: Redis is away.
+    """
+    holder = new_holder()
+    _allow(breaker, holder)
+    attempt = Attempt()
+    try:
+        yield attempt
+    finally:
+        with suppress(StoreUnavailable):
+            _tell(breaker.record(holder, attempt.outcome))
+
+
+def _allow(breaker: Breaker, holder: str) -> None:
+    state = breaker.allow(holder)
+    if isinstance(state, Open):
+        raise BreakerOpen("Claude is down; the breaker is open", state.retry_in_s)
+    _tell(state.transition)
+
+
+def _tell(change: Transition | None) -> None:
+    if change is not None:
+        log.warning(
+            "breaker_changed", service=change.name, before=change.before,
+            after=change.after, cool_down_s=change.cool_down_s, failures=change.failures,
+        )  # fmt: skip

@@ -40,7 +40,7 @@ class CallBook:
         row = self._db.query(self._sql["ask"], asked)[0]
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
         try:
-            yield Standing(row["answer"], row["attempts"], limits)
+            yield Standing(row["answer"], row["attempts"], limits, row["in_batch"])
         finally:
             self._db.query(self._sql["asked"], asked)
 
