@@ -26,8 +26,8 @@ from tests.integration.analysts.conftest import question, spent_usd
 Make = Callable[..., Settings]
 
 
-@pytest.fixture(autouse=True)
-def _no_batches_of_other_tests(fake: FakeClaude) -> None:
+def forget_batches(fake: FakeClaude) -> None:
+    """Those of other tests asked the same."""
     fake.control(finish_batches=True)
     batches = fake.client().messages.batches
     for batch in batches.list():
@@ -35,6 +35,11 @@ def _no_batches_of_other_tests(fake: FakeClaude) -> None:
             time.sleep(0.01)
         batches.delete(batch.id)
     fake.reset()
+
+
+@pytest.fixture(autouse=True)
+def _no_batches_of_other_tests(fake: FakeClaude) -> None:
+    forget_batches(fake)
 
 
 @pytest.fixture
@@ -159,7 +164,8 @@ def test_the_request_and_so_the_answer_are_those_of_the_live_way(
 def test_the_questions_of_a_run_go_in_one_batch_at_half_the_price(
     claude: Claude, fake: FakeClaude
 ) -> None:
-    put(claude, *(question(f"Company {n}" + "." * n) for n in range(30)))
+    # of many lengths: half a price may be half a nano-dollar
+    put(claude, *(question(str(n), system="In a word. " * (300 + n)) for n in range(30)))
     desk(claude, quiet_s=5.0).work()
     assert creations(fake) == []  # the last came just now
     work(claude)
