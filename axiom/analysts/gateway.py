@@ -1,4 +1,4 @@
-"""The one way to Claude: nothing is asked but through here.
+"""The one way to Claude: nothing is asked but through here, or in a batch (`batches.py`).
 
 In this order: the answer store (was this very question answered?), the budget, retry, and
 for each attempt the breaker, the global rate limit, the bulkhead, and the call. A call is

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +18,7 @@ from typing import Any
 import pytest
 
 from axiom.analysts.batches import Batches
+from axiom.analysts.gateway import make_request
 from axiom.analysts.question import Answer, Question
 from axiom.config import Settings
 from axiom.errors import AxiomError, BudgetSpent, InBatch, StoreUnavailable
@@ -153,6 +158,8 @@ def test_the_request_and_so_the_answer_are_those_of_the_live_way(
     claude: Claude, fake: FakeClaude
 ) -> None:
     put(claude, question())
+    # in the order in which the schema names its fields, which is that of the answer
+    assert json.dumps(rows(claude)[0]["request"]) == json.dumps(make_request(question()))
     work(claude)
     batched = ask(claude, question())
     claude.book._db.execute("TRUNCATE answers")
@@ -444,3 +451,45 @@ def test_without_redis_nothing_is_handed_in(make: Any, fake: FakeClaude) -> None
     with pytest.raises(StoreUnavailable, match="Redis"):
         desk(claude).work()
     assert fake.books() == []
+
+
+WORKER = """
+import json, time
+from axiom.celery import app
+from axiom.tasks.services import in_process_engine
+app.loader.import_default_modules()
+task = app.tasks["axiom.tasks.batches.work"]
+for _ in range(2):
+    task.apply(throw=True)
+    time.sleep(0.3)
+with in_process_engine(dry_run=False) as engine:
+    at_once = engine.services.settings.claude_batch
+print(json.dumps({
+    "at_once": at_once,
+    "queue": app.amqp.router.route({}, task.name)["queue"].name,
+    "every_s": app.conf.beat_schedule.get("batches", {}).get("schedule"),
+}))
+"""
+
+
+@pytest.mark.parametrize(("switch", "every_s"), [("on", 10), ("off", 60)])
+def test_a_task_of_its_own_looks_after_batches(
+    claude: Claude, fake: FakeClaude, switch: str, every_s: float
+) -> None:
+    put(claude, question())
+    claude.book._db.execute("UPDATE batch_questions SET due_at = due_at - interval '10 seconds'")
+    given = claude._settings
+    env = os.environ | {
+        "AXIOM_REDIS_URL": given.redis_url, "AXIOM_POSTGRES_URL": given.postgres_url,
+        "AXIOM_ANALYST": "claude", "AXIOM_CLAUDE_BATCH": switch, "ANTHROPIC_API_KEY": fake.key,
+        "ANTHROPIC_BASE_URL": fake.base_url, "AXIOM_CLAUDE_IMITATION": "true",
+        "AXIOM_DATA_DIR": str(given.data_dir), "PYTHONPATH": os.getcwd(),
+    }  # fmt: skip
+    worker = subprocess.run(
+        [sys.executable, "-c", WORKER], env=env, check=True, capture_output=True, text=True
+    )
+    told = json.loads(worker.stdout.splitlines()[-1])
+    assert told == {"at_once": "off", "queue": "control", "every_s": every_s}
+    assert len(items(fake)) == (1 if switch == "on" else 0)
+    if switch == "on":
+        assert ask(claude, question()).known
