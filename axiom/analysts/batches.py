@@ -18,7 +18,7 @@ the API lists before it is handed in again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,6 +58,7 @@ class Queue(Protocol):
     """Keeps the questions that wait; see `axiom/stores/batches.py`."""
 
     def alone(self) -> AbstractContextManager[bool]: ...  # noqa: D102
+    def answer(self, question_hash: str) -> Mapping[str, Any] | None: ...  # noqa: D102
     def put(self, call: Call, request: Mapping[str, Any]) -> Place: ...  # noqa: D102
     def forget(self, unasked: timedelta) -> int: ...  # noqa: D102
     def queued(self) -> list[Waiting]: ...  # noqa: D102
@@ -77,6 +78,7 @@ class Queue(Protocol):
 class BatchBook(Book, Protocol):
     """The call book, and the limits that a person set."""
 
+    def begun(self, ids: Sequence[str]) -> set[str]: ...  # noqa: D102
     def limits(self) -> dict[str, tuple[Decimal, str]]: ...  # noqa: D102
 
 
@@ -99,14 +101,13 @@ class BatchingGateway:
         if here is None or here.pipeline not in CAN_WAIT:
             return gateway(question)
         name = gateway.name_of(question)
-        with gateway.book.asking(name) as standing:
-            if standing.answer:
-                return gateway.known(name, standing.answer)
-            call = make_call(
-                question, name, id=name, attempt=0, imitation=gateway.imitation, batch=True
-            )
-            place = self.queue.put(call, make_request(question))
-        raise _not_yet(place)
+        # under no lock: what is queued although it was just answered is not handed in
+        if found := self.queue.answer(name):
+            return gateway.known(name, found)
+        call = make_call(
+            question, name, id=name, attempt=0, imitation=gateway.imitation, batch=True
+        )
+        raise _not_yet(self.queue.put(call, make_request(question)))
 
 
 def _not_yet(place: Place) -> AxiomError:
@@ -206,8 +207,8 @@ class Batches:
 
     def _create(self, going: Sequence[Call], attempt: Attempt) -> None:
         submission = f"submission-{uuid.uuid4().hex}"
-        # who is left out here keeps a reservation, until the sweep finds that no call was begun
         taken = self.queue.begin(submission, going)
+        self._release({call.id for call in going} - {call.id for call, _ in taken})
         if not taken:
             return
         made = self.api.create(
@@ -223,6 +224,10 @@ class Batches:
         else:  # `_find_out` will
             attempt.outcome = Outcome.SERVICE_FAILURE
             log.warning("batch_unsure", submission=submission, reason=made.reason)
+
+    def _release(self, left_out: Set[str]) -> None:
+        for call_id in left_out - self.book.begun(list(left_out)) if left_out else ():
+            self.budget.release(call_id)
 
     def _created(self, submission: str, batch_id: str, calls: Sequence[Call]) -> None:
         if batch_id.startswith(IMITATION_BATCH) and not self.imitation:

@@ -40,6 +40,11 @@ class BatchStore:
 
     # --- asking ---
 
+    def answer(self, question_hash: str) -> Mapping[str, Any] | None:
+        """Return what was answered: text, stop_reason and model."""
+        rows = self._db.query(self._sql["answer"], {"question_hash": question_hash})
+        return rows[0] if rows else None
+
     def put(self, call: Call, request: Mapping[str, Any]) -> Place:
         """Queue a question unless it is there; return where it stands."""
         asked = {name: getattr(call, name) for name in _CALL}

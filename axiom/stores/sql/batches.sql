@@ -4,6 +4,9 @@ SELECT pg_try_advisory_lock(hashtextextended('batches', 0)) AS alone;
 -- :let_others let go of it
 SELECT pg_advisory_unlock(hashtextextended('batches', 0));
 
+-- :answer what is known
+SELECT text, stop_reason, model FROM answers WHERE question_hash = %(question_hash)s;
+
 -- :put queue a question, or say again that it is wanted; what was refused may be tried later on
 INSERT INTO batch_questions AS q (question_hash, request, pipeline, run_id, step, subjects, prompt,
                                   model, worst_usd, imitation)
@@ -31,6 +34,7 @@ SELECT question_hash, pipeline, run_id, step, subjects, prompt, model, worst_usd
        1 + (SELECT count(*) FROM calls c WHERE c.question_hash = q.question_hash) AS attempt
 FROM batch_questions q
 WHERE state = 'queued' AND imitation = %(imitation)s AND due_at <= clock_timestamp()
+  AND NOT EXISTS (SELECT FROM answers a WHERE a.question_hash = q.question_hash)
 ORDER BY due_at, question_hash;
 
 -- :hold_back say why a question may not go

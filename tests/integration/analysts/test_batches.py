@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,6 +24,7 @@ from axiom.config import Settings
 from axiom.errors import AxiomError, BudgetSpent, InBatch, StoreUnavailable
 from axiom.flow import CURRENT, Context
 from axiom.stores.artifacts import MemoryArtifacts
+from axiom.stores.batches import BatchStore
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
 from tests.integration.analysts.conftest import question, spent_usd
@@ -228,6 +229,7 @@ def test_what_is_asked_live_at_this_moment_is_left_out(claude: Claude, fake: Fak
     with other.book.asking(claude.gateway.name_of(question())):
         elsewhere(desk(claude).work)
         assert rows(claude)[0]["state"] == "queued"
+        assert claude.budget.open_calls() == []
     claude.gateway(question())
     work(claude)
     assert (rows(claude), items(fake)) == ([], [])
@@ -323,7 +325,7 @@ def test_results_that_were_cut_off_are_read_again(claude: Claude, fake: FakeClau
     assert_books_agree(claude, fake)
 
 
-@pytest.mark.parametrize("fault", ["rate_limit", "overloaded", "api_error", "lost", "closed"])
+@pytest.mark.parametrize("fault", ["rate_limit", "overloaded", "lost", "closed", "cut_off"])
 def test_a_batch_that_could_not_be_handed_in_is_tried_later(
     claude: Claude, fake: FakeClaude, fault: str
 ) -> None:
@@ -451,6 +453,55 @@ def test_without_redis_nothing_is_handed_in(make: Any, fake: FakeClaude) -> None
     with pytest.raises(StoreUnavailable, match="Redis"):
         desk(claude).work()
     assert fake.books() == []
+
+
+def test_a_crowd_of_workers_and_a_bad_line_pay_each_question_once(
+    claude: Claude, fake: FakeClaude
+) -> None:
+    faults = ["closed", "lost", None, "overloaded", "cut_off", "rate_limit", None, "cut_off"] * 3
+    fake.control(
+        script=[{"on": "batches", "fault": each} for each in faults],
+        batch_rates={"api_error": 0.3}, retry_after_s=0,
+    )  # fmt: skip
+    texts = [f"Company {n}" for n in range(20)]
+    workers = [Claude(claude._settings) for _ in range(4)]
+
+    def run(worker: Claude) -> None:
+        deadline = time.monotonic() + 20
+        while not all(knows(worker, question(text)) for text in texts):
+            assert time.monotonic() < deadline
+            desk(worker).work()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, workers))
+    work(claude)
+    assert len([row for row in items(fake) if row["answered"]]) == 20
+    assert_books_agree(claude, fake)
+
+
+def knows(claude: Claude, asked: Question) -> bool:
+    try:
+        return ask(claude, asked).known
+    except InBatch:
+        return False
+
+
+def test_a_worker_that_lost_its_lock_unawares_does_no_harm(
+    claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchStore, "alone", lambda _: nullcontext(True))
+    put(claude, *(question(str(n)) for n in range(12)))
+
+    def run(worker: Claude) -> None:
+        for _ in range(8):
+            desk(worker, most=3, unsure_s=60.0).work()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, [Claude(claude._settings) for _ in range(4)]))
+    until_ended(claude)
+    work(claude)
+    assert len(items(fake)) == 12
+    assert_books_agree(claude, fake)
 
 
 WORKER = """
