@@ -22,6 +22,7 @@ _analyst = "cpu" if settings().analyst == "local" else "claude"
 task_routes = {
     "axiom.tasks.*.run": "control",  # entry points never wait behind work
     "axiom.tasks.watch.*": "control",
+    "axiom.tasks.batches.*": "control",
     "axiom.tasks.graph.analyse_company": _analyst,
     "axiom.tasks.events.classify": _analyst,
     "axiom.tasks.correlation.explain": _analyst,
@@ -97,7 +98,16 @@ beat_schedule["watch"] = {
     "schedule": 5.0,
     "options": {"expires": 5, "ignore_result": True},
 }
+if settings().analyst == "claude":
+    # switched off, what is out already still comes back, and was paid
+    _period_s = 10.0 if settings().claude_batch == "on" else 60.0
+    beat_schedule["batches"] = {
+        "task": "axiom.tasks.batches.work",
+        "schedule": _period_s,
+        "options": {"expires": _period_s, "ignore_result": True},
+    }
 
 imports = [
-    f"axiom.tasks.{name}" for name in ("ingestion", "graph", "events", "correlation", "watch")
+    f"axiom.tasks.{name}"
+    for name in ("ingestion", "graph", "events", "correlation", "watch", "batches")
 ]

@@ -10,6 +10,7 @@ AxiomError
 ├── Refused                  a limit of our own says not now; carries retry_in_s
 │   ├── BreakerOpen          the service is down; nothing retries this
 │   ├── ServiceDown          a paid service does not answer; the work is put off
+│   ├── InBatch              the question waits for its batch to be answered
 │   └── BudgetSpent          a scope cannot pay the worst case of this call
 ├── ReplayEnded              the replay has shown its last day
 ├── ArtifactMissing          what an earlier step handed on has expired
@@ -74,6 +75,13 @@ class BreakerOpen(Refused):
 
 class ServiceDown(Refused):
     """A paid service cannot be reached or fails; the work is put off, nothing is lost."""
+
+
+class InBatch(Refused):
+    """The question waits for its batch."""
+
+    def __init__(self, message: str = "waits for its batch", retry_in_s: float = 30.0) -> None:
+        super().__init__(message, retry_in_s)
 
 
 class BudgetSpent(Refused):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -43,9 +44,39 @@ class Standing:
     """What is known of a question before it is put.
 
     `answer` has text, stop_reason and model; `limits` are the dollars that a person
-    set, by scope: day, pipeline, run.
+    set, by scope: day, pipeline, run. `in_batch`: it is out already, and comes back later.
     """
 
     answer: Mapping[str, Any] | None
     attempts: int
     limits: Mapping[str, Decimal] = field(default_factory=dict)
+    in_batch: bool = False
+
+
+# --- batches ---
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question stands on its way through a batch; `reason` says what holds it up."""
+
+    state: str  # queued, submitting, submitted, refused
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued question: the call that it will be, and whether the budget held it back."""
+
+    call: Call
+    age_s: float
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Calls that were handed in together, and nobody noted what became of it."""
+
+    id: str
+    begun_at: datetime
+    calls: Sequence[Call]

@@ -1,4 +1,4 @@
-"""The one way to Claude: nothing is asked but through here.
+"""The one way to Claude: nothing is asked but through here, or in a batch (`batches.py`).
 
 In this order: the answer store (was this very question answered?), the budget, retry, and
 for each attempt the breaker, the global rate limit, the bulkhead, and the call. A call is
@@ -27,7 +27,7 @@ import structlog
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.analysts.question import Answer, Question
-from axiom.errors import AxiomError, BudgetSpent, ConfigError, ServiceDown
+from axiom.errors import AxiomError, BudgetSpent, ConfigError, InBatch, ServiceDown
 from axiom.flow import CURRENT
 from axiom.model import Json
 from axiom.paid import Call, Standing, Usage
@@ -94,6 +94,7 @@ class Gateway:
         Raises:
             BudgetSpent: the worst case of this question cannot be paid now.
             BreakerOpen, ServiceDown: the service is down.
+            InBatch: it was handed in with a batch, and its answer is to come.
             Refused: its turn has not come.
             StoreUnavailable: Redis or Postgres is away.
             AxiomError: Claude says that the question is wrong; asking again would not help.
@@ -101,7 +102,9 @@ class Gateway:
         name = self.name_of(question)
         with self.book.asking(name) as standing:
             if standing.answer:
-                return self._known(name, standing.answer)
+                return self.known(name, standing.answer)
+            if standing.in_batch:  # it is paid already
+                raise InBatch()
             return self._ask(name, question, standing)
 
     def name_of(self, question: Question) -> str:
@@ -112,21 +115,22 @@ class Gateway:
         """Return what results are to call the model that answered."""
         return f"imitation of {model}" if self.imitation else model
 
-    def _known(self, name: str, found: Mapping[str, Any]) -> Answer:
+    def known(self, name: str, found: Mapping[str, Any]) -> Answer:
+        """Return an answer that was kept."""
         model = self.model_name(found["model"])
         return Answer(found["text"], found["stop_reason"], model, name, known=True)
 
     def _ask(self, name: str, question: Question, standing: Standing) -> Answer:
         asked = _Asked(self, name, question, standing)
         retrying = retry.retrying(
-            self.policy, worth_it=_worth_it, retry_after_s=_retry_after_s,
+            self.policy, worth_it=_worth_it, retry_after_s=retry_after_s,
             clock=time.monotonic, sleep=self.sleep, rng=_rng,
         )  # fmt: skip
         try:
             return retrying(asked.attempt)
         except Exception as error:
             asked.release()
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 class _Asked:
@@ -139,43 +143,22 @@ class _Asked:
         self._is_reserved = False
 
     def _next_call(self) -> Call:
-        here, question = CURRENT.get(), self._question
         self._attempts += 1
-        return Call(
-            # who comes after a crash before the call finds the same reservation and turn
-            id=f"{self._name}-{self._attempts}",
-            attempt=self._attempts,
-            question_hash=self._name,
-            pipeline=here.pipeline if here else "none",
-            run_id=here.run_id if here else "none",
-            step=here.step if here else "none",
-            subjects=question.subjects or ("none",),
-            prompt=question.prompt,
-            model=question.model,
-            worst_usd=compute_worst_usd(question.model, self._request_bytes, question.max_tokens),
-            imitation=self._gateway.imitation,
-        )
+        # who comes after a crash before the call finds the same reservation and turn
+        return make_call(
+            self._question, self._name, id=f"{self._name}-{self._attempts}",
+            attempt=self._attempts, imitation=self._gateway.imitation,
+        )  # fmt: skip
 
     # --- budget ---
 
     def _reserving(self) -> Step[Reserved | Spent]:
-        gateway, call, by_hand = self._gateway, self._call, self._set_by_hand
-        today, limits = datetime.now(UTC).date(), gateway.limits
-        scopes = {
-            f"day:{today}": by_hand.get("day", limits.day_usd),
-            f"pipeline:{call.pipeline}:{today}": by_hand.get("pipeline", limits.pipeline_usd),
-            f"run:{call.run_id}": by_hand.get("run", limits.run_usd),
-        }
-        return gateway.budget.reserving(call.id, scopes, call.worst_usd)
+        gateway = self._gateway
+        return reserving(gateway.budget, gateway.limits, self._set_by_hand, self._call)
 
     def _overspent(self, spent: Spent) -> BudgetSpent:
         self._is_reserved = False
-        left_usd = max(spent.limit_usd - spent.spent_usd, 0)
-        return BudgetSpent(
-            f"the budget of {spent.scope} ({spent.limit_usd:.2f} USD) has {left_usd:.4f} USD left; "
-            f"this question may cost {self._call.worst_usd:.4f}; raise it: axiom budget --help",
-            BUDGET_RETRY_S,
-        )
+        return overspent(spent, self._call)
 
     def release(self) -> None:
         """Give back what was put aside for a call that was not made."""
@@ -242,7 +225,7 @@ class _Asked:
         self._gateway.book.fail(self._call, f"{error.status_code}", headers.get("request-id"))
         attempt.headers = _limits_of(headers)
         if error.status_code == 429:
-            attempt.pause_s = _retry_after_s(error) or 1.0
+            attempt.pause_s = retry_after_s(error) or 1.0
         elif error.status_code >= 500:
             attempt.outcome = Outcome.SERVICE_FAILURE
         self._rename(attempt)
@@ -254,7 +237,7 @@ class _Asked:
 
     def _unanswered(self, attempt: Attempt, error: BaseException, costs: Costs) -> None:
         attempt.outcome = Outcome.SERVICE_FAILURE
-        if _was_never_sent(error):
+        if was_never_sent(error):
             self._gateway.book.fail(self._call, "not reached")
             self._rename(attempt)
         else:
@@ -280,9 +263,68 @@ class _Asked:
 
     @cached_property
     def _request_bytes(self) -> int:
-        question = self._question
-        texts = (question.system, question.material, *question.earlier, str(question.schema))
-        return REQUEST_BYTES + sum(len(text.encode()) for text in texts)
+        return _size(self._question)
+
+
+def make_call(
+    question: Question, name: str, *, id: str, attempt: int, imitation: bool, batch: bool = False
+) -> Call:
+    """Return the call that a question will be, for the step that runs here."""
+    here = CURRENT.get()
+    return Call(
+        id=id,
+        attempt=attempt,
+        question_hash=name,
+        pipeline=here.pipeline if here else "none",
+        run_id=here.run_id if here else "none",
+        step=here.step if here else "none",
+        subjects=question.subjects or ("none",),
+        prompt=question.prompt,
+        model=question.model,
+        worst_usd=compute_worst_usd(
+            question.model, _size(question), question.max_tokens, batch=batch
+        ),
+        imitation=imitation,
+    )
+
+
+def _size(question: Question) -> int:
+    texts = (question.system, question.material, *question.earlier, str(question.schema))
+    return REQUEST_BYTES + sum(len(text.encode()) for text in texts)
+
+
+def reserving(
+    budget: Budget, limits: Limits, by_hand: Mapping[str, Decimal], call: Call
+) -> Step[Reserved | Spent]:
+    """Return what puts a call's worst case aside, by the settings or what a person set."""
+    today = datetime.now(UTC).date()
+    scopes = {
+        f"day:{today}": by_hand.get("day", limits.day_usd),
+        f"pipeline:{call.pipeline}:{today}": by_hand.get("pipeline", limits.pipeline_usd),
+        f"run:{call.run_id}": by_hand.get("run", limits.run_usd),
+    }
+    return budget.reserving(call.id, scopes, call.worst_usd)
+
+
+def overspent(spent: Spent, call: Call) -> BudgetSpent:
+    """Say which budget cannot pay a call."""
+    left_usd = max(spent.limit_usd - spent.spent_usd, 0)
+    return BudgetSpent(
+        f"the budget of {spent.scope} ({spent.limit_usd:.2f} USD) has {left_usd:.4f} USD left; "
+        f"this question may cost {call.worst_usd:.4f}; raise it: axiom budget --help",
+        BUDGET_RETRY_S,
+    )
+
+
+def reserve(budget: Budget, limits: Limits, by_hand: Mapping[str, Decimal], call: Call) -> None:
+    """Put a call's worst case aside.
+
+    Raises:
+        BudgetSpent: a scope cannot pay it.
+        StoreUnavailable: Redis is away.
+    """
+    if isinstance(answer := reserving(budget, limits, by_hand, call).run(), Spent):
+        raise overspent(answer, call)
 
 
 def make_request(question: Question) -> dict[str, Any]:
@@ -322,7 +364,8 @@ def _limits_of(headers: Mapping[str, str]) -> dict[str, str]:
     return {k.lower(): v for k, v in headers.items() if k.lower().startswith("anthropic-ratelimit")}
 
 
-def _was_never_sent(error: BaseException) -> bool:
+def was_never_sent(error: BaseException) -> bool:
+    """Return whether nobody can have read the request."""
     import httpx2
 
     return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
@@ -336,7 +379,8 @@ def _worth_it(error: BaseException) -> bool:
     return isinstance(error, anthropic.APIConnectionError)
 
 
-def _retry_after_s(error: BaseException) -> float | None:
+def retry_after_s(error: BaseException) -> float | None:
+    """Return the seconds that the service asked for."""
     headers = getattr(getattr(error, "response", None), "headers", {})
     try:
         return float(headers["retry-after"])
@@ -344,13 +388,14 @@ def _retry_after_s(error: BaseException) -> float | None:
         return None
 
 
-def _translated(error: Exception) -> Exception:
+def translated(error: Exception) -> Exception:
+    """Return an error of the SDK in words of ours; any other as it is."""
     import anthropic
 
     if isinstance(error, anthropic.AuthenticationError | anthropic.PermissionDeniedError):
         return ConfigError("ANTHROPIC_API_KEY", "Anthropic does not accept this key")
     if _worth_it(error):
-        wait_s = _retry_after_s(error) or SERVICE_RETRY_S
+        wait_s = retry_after_s(error) or SERVICE_RETRY_S
         return ServiceDown(f"Claude does not answer ({_kind(error)})", wait_s)
     if isinstance(error, anthropic.AnthropicError):
         return AxiomError(f"Claude refused the request ({_kind(error)}): {str(error)[:300]}")

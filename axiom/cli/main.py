@@ -145,18 +145,19 @@ def costs(
     command(by, days, as_json=as_json)
 
 
-Dollars = Annotated[str | None, typer.Option(metavar="USD", show_default=False)]
+def _dollars(whose: str) -> Any:
+    return typer.Option(metavar="USD", show_default=False, help=f"A new limit {whose}.")
 
 
 @cli.command()
 def budget(
-    day: Dollars = None,
-    pipeline: Dollars = None,
-    run: Dollars = None,
+    day: Annotated[str | None, _dollars("of a day")] = None,
+    pipeline: Annotated[str | None, _dollars("of each pipeline in a day")] = None,
+    run: Annotated[str | None, _dollars("of each run")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Back to the settings.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what Claude may be paid, or change it: --day, --pipeline (a day), --run."""
+    """Show what Claude may be paid, or change it."""
     from axiom.cli.costs import budget as command
 
     limits = {"day": day, "pipeline": pipeline, "run": run}

@@ -138,6 +138,5 @@ def require_state(claim: Claim) -> None:
     if not claim.granted:
         run = claim.run
         raise AxiomError(
-            f"{run.pipeline} at {run.logical_at:%Y-%m-%dT%H:%M:%SZ} was not run: "
-            + (run.reason or f"run {run.id[:8]} has it already ({run.state})")
+            f"{run.pipeline} at {run.logical_at:%Y-%m-%dT%H:%M:%SZ} was not run: {run.reason}"
         )

@@ -106,7 +106,7 @@ class Guard:
             if error := _refusal(paid, state, turn, refuse):
                 self._give_back(holder, ticket, keep_turn=isinstance(turn, Wait))
                 raise error
-            self._tell(state.transition)
+            _tell(state.transition)
             if isinstance(turn, Granted):
                 return self._enter(holder, ticket, place)
             self.bulkhead.leave(holder)
@@ -141,14 +141,7 @@ class Guard:
             steps.append(correct)
         if attempt.pause_s:
             steps.append(self.rate.pausing(attempt.pause_s))
-        self._tell(run_together(self.client, *steps)[0])
-
-    def _tell(self, change: Transition | None) -> None:
-        if change is not None:
-            log.warning(
-                "breaker_changed", service=change.name, before=change.before,
-                after=change.after, cool_down_s=change.cool_down_s, failures=change.failures,
-            )  # fmt: skip
+        _tell(run_together(self.client, *steps)[0])
 
 
 def _refusal(
@@ -157,7 +150,40 @@ def _refusal(
     if paid and isinstance(paid[0], Spent):
         return refuse(paid[0])
     if isinstance(state, Open):
-        return BreakerOpen("Claude is down; the breaker is open", state.retry_in_s)
+        return _is_open(state)
     if isinstance(turn, Wait) and not turn.is_short(HOLD_S):
         return Refused("waits for its turn at Claude's rate limit", turn.seconds)
     return None
+
+
+@contextmanager
+def watched(breaker: Breaker) -> Iterator[Attempt]:
+    """Let through what has limits of its own, but for the breaker; say how it ended.
+
+    Raises:
+        BreakerOpen: the service is down.
+        StoreUnavailable: Redis is away.
+    """
+    holder = new_holder()
+    state = breaker.allow(holder)
+    if isinstance(state, Open):
+        raise _is_open(state)
+    _tell(state.transition)
+    attempt = Attempt()
+    try:
+        yield attempt
+    finally:
+        with suppress(StoreUnavailable):
+            _tell(breaker.record(holder, attempt.outcome))
+
+
+def _is_open(state: Open) -> BreakerOpen:
+    return BreakerOpen("Claude is down; the breaker is open", state.retry_in_s)
+
+
+def _tell(change: Transition | None) -> None:
+    if change is not None:
+        log.warning(
+            "breaker_changed", service=change.name, before=change.before,
+            after=change.after, cool_down_s=change.cool_down_s, failures=change.failures,
+        )  # fmt: skip

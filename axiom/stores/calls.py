@@ -43,7 +43,7 @@ class CallBook:
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
         self._held.key = asked["key"]
         try:
-            yield Standing(row["answer"], row["attempts"], limits)
+            yield Standing(row["answer"], row["attempts"], limits, row["in_batch"])
         finally:
             if self._held.key:  # `finish` lets go of it in the same message
                 self._db.query(self._sql["asked"], asked)

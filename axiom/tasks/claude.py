@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 from axiom.config import Settings
 
 if TYPE_CHECKING:
-    from axiom.analysts.gateway import Gateway
+    from axiom.analysts.batches import Batches
+    from axiom.analysts.gateway import Gateway, Limits
+    from axiom.analysts.question import Ask
     from axiom.resilience.budget import Budget
     from axiom.resilience.guard import Guard
+    from axiom.stores.batches import BatchStore
     from axiom.stores.calls import CallBook
+    from axiom.stores.postgres import Postgres
 
 ASKING = ("graph", "events", "correlation")  # the pipelines with an analyst
 GRACE_S = 30.0  # over the time-out of a call: then its process is dead
@@ -28,12 +32,25 @@ class Claude:
         self._guards: dict[str, Guard] = {}
 
     @cached_property
-    def book(self) -> CallBook:
-        """The call book; never rolled back, since what was paid was paid."""
-        from axiom.stores.calls import CallBook
+    def _postgres(self) -> Postgres:
+        # never rolled back, since what was paid was paid
         from axiom.stores.postgres import Postgres
 
-        return CallBook(Postgres(self._settings.require("postgres_url")))
+        return Postgres(self._settings.require("postgres_url"))
+
+    @cached_property
+    def book(self) -> CallBook:
+        """The call book."""
+        from axiom.stores.calls import CallBook
+
+        return CallBook(self._postgres)
+
+    @cached_property
+    def queue(self) -> BatchStore:
+        """What waits for a batch."""
+        from axiom.stores.batches import BatchStore
+
+        return BatchStore(self._postgres, imitation=self._settings.claude_imitation)
 
     @cached_property
     def _redis(self) -> Any:
@@ -91,16 +108,49 @@ class Claude:
     @cached_property
     def gateway(self) -> Gateway:
         """The one way to Claude."""
-        from axiom.analysts.gateway import Gateway, Limits
+        from axiom.analysts.gateway import Gateway
 
-        wanted = self._settings
         return Gateway(
             book=self.book,
             budget=self.budget,
             guard=self.guard,
             client=lambda: self._client,
-            limits=Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd),
-            imitation=wanted.claude_imitation,
+            limits=self._limits,
+            imitation=self._settings.claude_imitation,
+        )
+
+    @property
+    def _limits(self) -> Limits:
+        from axiom.analysts.gateway import Limits
+
+        wanted = self._settings
+        return Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd)
+
+    @property
+    def ask(self) -> Ask:
+        """The way for an analyst: through batches, for what can wait and where that is on."""
+        if self._settings.claude_batch == "off":
+            return self.gateway
+        from axiom.analysts.batches import BatchingGateway
+
+        return BatchingGateway(self.gateway, self.queue)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Looks after the batches."""
+        from axiom.analysts.batch_api import BatchApi
+        from axiom.analysts.batches import Batches, Policy
+        from axiom.resilience.breaker import Breaker
+
+        return Batches(
+            book=self.book,
+            queue=self.queue,
+            budget=self.budget,
+            breaker=Breaker(self._redis, "claude"),
+            api=BatchApi(lambda: self._client),
+            limits=self._limits,
+            policy=Policy(unsure_s=self._settings.claude_timeout_s + GRACE_S),
+            imitation=self._settings.claude_imitation,
         )
 
     @property

@@ -207,8 +207,7 @@ class Services:
             wanted.claude_escalate_below,
         )  # fmt: skip
         names = {company.ticker: (company.name,) for company in self.universe.companies}
-        gateway = self.claude.gateway
-        return ClaudeAnalyst(gateway, models, names, gateway.model_name)
+        return ClaudeAnalyst(self.claude.ask, models, names, self.claude.gateway.model_name)
 
     @cached_property
     def embed(self) -> Callable[[Sequence[str]], list[list[float]]]:
@@ -284,10 +283,13 @@ def celery_engine(hostname: str) -> Engine:
 def in_process_engine(*, dry_run: bool) -> Iterator[Engine]:
     """The in-process engine; a dry run is undone at the end of the block."""
     worker = f"pid {os.getpid()}"
+    # somebody waits for this, and perhaps no worker looks after batches
+    at_once = settings().model_copy(update={"claude_batch": "off"})
     if not dry_run:
-        yield Engine(services().ledger, services(), MemoryArtifacts(), "langgraph", worker)
+        made = Services(at_once)
+        yield Engine(made.ledger, made, MemoryArtifacts(), "langgraph", worker)
         return
-    dry = DryServices(settings())
+    dry = DryServices(at_once)
     try:
         yield Engine(dry.ledger, dry, MemoryArtifacts(), "dry-run", worker)
     finally:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from axiom.analysts.claude import company, events, explain, prompt
 from axiom.analysts.claude.explain import Names
 from axiom.analysts.question import Ask, Effort
+from axiom.errors import InBatch
 from axiom.model import Classification, Headline, Profile, Said, T
 from axiom.pipelines.correlation import Change, Explanation
 from axiom.pipelines.graph import Finding
@@ -67,15 +69,20 @@ class ClaudeAnalyst:
         m, told = self._models, events.with_tickers(headlines)
         desk = events.Desk(self._ask, m.small, m.large, m.effort, m.escalate_below)
         starts = range(0, len(told), events.BATCH)
-        said = _together(desk.classify(told[n : n + events.BATCH]) for n in starts)
+        said = _together(partial(desk.classify, told[n : n + events.BATCH]) for n in starts)
         return self._labelled(said)
 
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]:
         """Return a text for each change; `analyst` is `local` where Claude's did not hold."""
         starts = range(0, len(changes), explain.BATCH)
         said = _together(
-            explain.explain(
-                self._ask, self._models.large, None, changes[n : n + explain.BATCH], self._names
+            partial(
+                explain.explain,
+                self._ask,
+                self._models.large,
+                None,
+                changes[n : n + explain.BATCH],
+                self._names,
             )
             for n in starts
         )
@@ -94,12 +101,19 @@ class ClaudeAnalyst:
         )
 
 
-def _together(parts: Iterable[Said[T]]) -> Said[T]:
+def _together(parts: Iterable[Callable[[], Said[T]]]) -> Said[T]:
     results: list[T] = []
     dropped = Counter[str]()
-    refused = None
-    for part in parts:
+    refused, waits = None, None
+    for say in parts:
+        try:
+            part = say()
+        except InBatch as error:  # the other parts go in the same batch
+            waits = error
+            continue
         results += part.results
         dropped.update(part.dropped)
         refused = refused or part.refused
+    if waits:
+        raise waits
     return Said(results, dict(dropped), refused)

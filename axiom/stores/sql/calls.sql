@@ -4,7 +4,9 @@ SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
 SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
         FROM answers WHERE question_hash = %(question_hash)s) AS answer,
        (SELECT count(*) FROM calls WHERE question_hash = %(question_hash)s) AS attempts,
-       (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits;
+       (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
+       EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
+               AND state IN ('submitting', 'submitted')) AS in_batch;
 
 -- :asked let go of it
 SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));

@@ -410,7 +410,7 @@ def test_a_run_is_made_shown_and_made_once(axiom: Axiom, ledger: Ledger) -> None
     assert axiom("runs", "show", run.id[:8]).out == said.out
     again = axiom("run", "ingestion", "--at", TIME)
     assert (again.code, again.out) == (1, "")
-    assert f"was not run: run {run.id[:8]} has it already (succeeded)" in again.err
+    assert f"was not run: run {run.id[:8]} has this logical time already (succeeded)" in again.err
 
 
 @pytest.mark.usefixtures("servers")

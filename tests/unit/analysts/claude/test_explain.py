@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from axiom.analysts import local_explain
 from axiom.analysts.claude import ClaudeAnalyst, Models
+from axiom.analysts.claude.explain import BATCH
+from axiom.errors import BudgetSpent, InBatch
 from tests.unit.analysts.claude.scripted import MOVED, OTHER, Scripted
 
 FIRST = "AAPL and MSFT move more closely: from 0.10 to 0.62 over 58 days."
@@ -71,3 +75,17 @@ def test_the_second_round_does_not_change_what_held() -> None:
 
 def test_no_change_is_not_asked_about() -> None:
     assert ClaudeAnalyst(Scripted()).explain([]).results == []
+
+
+def test_all_parts_are_queued_before_the_step_waits_for_their_batch() -> None:
+    ask = Scripted(InBatch(), InBatch(), InBatch())
+    with pytest.raises(InBatch):
+        ClaudeAnalyst(ask).explain([MOVED] * (2 * BATCH + 1))
+    assert len(ask.questions) == 3
+
+
+def test_no_further_part_is_asked_once_the_budget_is_spent() -> None:
+    ask = Scripted(BudgetSpent("no"))
+    with pytest.raises(BudgetSpent):
+        ClaudeAnalyst(ask).explain([MOVED] * (BATCH + 1))
+    assert len(ask.questions) == 1
