@@ -40,7 +40,6 @@ from axiom.resilience.rate_limit import Costs
 log = structlog.get_logger(__name__)
 BYTES_PER_TOKEN = 4  # an estimate; the limiter learns how far it is off
 REQUEST_BYTES = 400  # what frames a question, at most
-BUDGET_RETRY_S = 60.0
 SERVICE_RETRY_S = 10.0
 IMITATION_ID = "msg_fake_"
 # a thread is held for seconds; what takes longer comes back as a message
@@ -84,6 +83,7 @@ class Gateway:
     client: Callable[[], Any]
     limits: Limits
     imitation: bool = False
+    budget_retry_s: float = 60.0  # until a question that could not be paid is put again
     policy: retry.Policy = RETRY
     sleep: Callable[[float], None] = time.sleep
 
@@ -168,7 +168,7 @@ class _Asked:
                 f"the budget of {reserved.scope} ({reserved.limit_usd:.2f} USD) has "
                 f"{max(reserved.limit_usd - reserved.spent_usd, 0):.4f} USD left; this question "
                 f"may cost {self._call.worst_usd:.4f}; raise it: axiom budget --help",
-                BUDGET_RETRY_S,
+                self._gateway.budget_retry_s,
             )
         self._is_reserved = True
 

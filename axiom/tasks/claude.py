@@ -100,6 +100,7 @@ class Claude:
             client=lambda: self._client,
             limits=Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd),
             imitation=wanted.claude_imitation,
+            budget_retry_s=wanted.claude_budget_retry_s,
         )
 
     @property
