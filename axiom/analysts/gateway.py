@@ -136,7 +136,7 @@ class _Asked:
         self._gateway, self._name, self._question = gateway, name, question
         self._attempts, self._set_by_hand = standing.attempts, standing.limits
         self._call = self._next_call()
-        self._is_reserved = False
+        self._is_reserved = self._may_be_paid = False
 
     def _next_call(self) -> Call:
         here, question = CURRENT.get(), self._question
@@ -184,13 +184,14 @@ class _Asked:
         }
 
     def release(self) -> None:
-        if self._is_reserved:
+        # what may be paid stays reserved until the book says what became of it: the sweep asks
+        if self._is_reserved and not self._may_be_paid:
             self._gateway.budget.release(self._call.id)
             self._is_reserved = False
 
     def _spend(self, usd: Decimal) -> None:
         self._gateway.budget.settle(self._call.id, usd)
-        self._is_reserved = False
+        self._is_reserved = self._may_be_paid = False
 
     # --- attempts ---
 
@@ -201,6 +202,7 @@ class _Asked:
         question, call = self._question, self._call
         costs = Costs(self._request_bytes // BYTES_PER_TOKEN, question.max_tokens)
         with self._gateway.guard(question.model).attempt(call.id, costs) as attempt:
+            self._may_be_paid = True
             self._gateway.book.begin(call)
             return self._called(attempt, costs)
 
@@ -254,6 +256,7 @@ class _Asked:
         self._rename()
 
     def _rename(self) -> None:
+        self._may_be_paid = False
         self.release()
         self._call = self._next_call()
         self.reserve()
