@@ -68,10 +68,9 @@ class Claude:
     def _make_guard(self, model: str) -> Guard:
         import time
 
-        from axiom.resilience import rate_limit
-        from axiom.resilience.breaker import Breaker
+        from axiom.resilience import breaker, rate_limit
         from axiom.resilience.bulkhead import Bulkhead
-        from axiom.resilience.guard import Guard
+        from axiom.resilience.guard import HOLD_S, Guard
 
         wanted = self._settings
         limits = rate_limit.Limits(
@@ -79,11 +78,16 @@ class Claude:
             wanted.claude_input_tokens_per_minute,
             wanted.claude_output_tokens_per_minute,
         )
+        # a call that takes longer died with its process, and is no longer in flight
+        lease_s = wanted.claude_timeout_s + GRACE_S
+        probing = breaker.Policy(probe_lease_s=lease_s + 2 * HOLD_S)
         return Guard(
-            breaker=Breaker(self._redis, "claude"),
-            rate=rate_limit.RateLimit(self._redis, model, limits),
+            breaker=breaker.Breaker(self._redis, "claude", probing),
+            rate=rate_limit.RateLimit(
+                self._redis, model, limits, rate_limit.Policy(lease_s=lease_s)
+            ),
             bulkhead=Bulkhead(self._redis, "claude", wanted.claude_in_flight),
-            lease_s=wanted.claude_timeout_s + GRACE_S,
+            lease_s=lease_s,
             sleep=time.sleep,
         )
 
