@@ -151,7 +151,7 @@ class Load:
             "AXIOM_CLAUDE_DAY_USD": "1000", "AXIOM_CLAUDE_PIPELINE_USD": "1000",
             "AXIOM_CLAUDE_RUN_USD": "1000", "AXIOM_CLAUDE_BUDGET_RETRY_S": "2",
             # so that what died is soon known to be dead
-            "AXIOM_CLAUDE_TIMEOUT_S": "4", "AXIOM_STALL_AFTER_S": "3", "LOAD_GRACE_S": "1",
+            "AXIOM_CLAUDE_TIMEOUT_S": "4", "AXIOM_STALL_AFTER_S": "3", "LOAD_GRACE_S": "4",
             "AXIOM_LOG_LEVEL": "WARNING", "LOAD_WORKER": "1",
             "PYTHONPATH": os.pathsep.join(sys.path[:2]),
         }  # fmt: skip
@@ -317,7 +317,7 @@ def limits(load: Load, *, short: bool) -> list[Figure]:
     All tasks come at once and cost the same, so a fair queue lets the k-th begin k/R after
     they came, where R is what the binding limit allows per second.
     """
-    seconds, per_minute, tokens = 15.0 if short else 120.0, OUTPUT_PER_MINUTE, 100
+    seconds, per_minute, tokens = 10.0 if short else 120.0, OUTPUT_PER_MINUTE, 100
     rate = per_minute / tokens / 60
     allowed = {"requests": 4000, "input_tokens": 2_000_000, "output_tokens": per_minute}
     tasks = int(rate * (seconds + 13))  # the burst is 10 s of them
@@ -474,11 +474,15 @@ def _compared(load: Load, runs: Sequence[str], questions: Sequence[Question]) ->
         for row in load.fake.books()
         if row["prompt_hash"] and row["at"] > stored.get(name_of[row["prompt_hash"]], 1e12)
     ]
+    attempts = max(step["attempt"] for step in load.steps(runs))
     everything = load.db.query("SELECT sum(usd) AS usd FROM calls")[0]["usd"]
     day = load.budget.spent(f"day:{datetime.now(UTC).date()}")
-    off = abs(Decimal(str(day.settled_usd)) - everything)
+    # rounded up to whole micro-dollars, call by call
+    off = Decimal(str(day.settled_usd)) - everything
+    same = 0 <= off < Decimal("0.001") and not day.reserved_usd
     agrees = not wrong and abs(ours - lost_usd - sum(answered.values())) < Decimal("0.01")
     return [
+        Figure("most attempts at a step", attempts),
         Figure("calls answered", by_state["answered"], str(len(questions)),
                by_state["answered"] == len(questions)),
         Figure("calls lost, at their worst", by_state["lost"]),
@@ -488,8 +492,7 @@ def _compared(load: Load, runs: Sequence[str], questions: Sequence[Question]) ->
                not in_flight - lost),
         Figure("dollars by our book", float(ours), f">= {theirs:.4f}, theirs", ours >= theirs),
         Figure("asked again after its answer was kept", len(again), "0", not again),
-        Figure("budget in Redis beside our book, USD off", float(off), "< 0.01",
-               off < Decimal("0.01") and not day.reserved_usd),
+        Figure("Redis's budget above our book, USD", round(float(off), 6), "0 to 0.001", same),
     ]  # fmt: skip
 
 
@@ -501,7 +504,7 @@ def outage(load: Load, *, short: bool) -> list[Figure]:
     from axiom.resilience.breaker import Policy, State
 
     policy = Policy()
-    runs, each, down_s = (4, 25, 6.0) if short else (10, 60, 60.0)
+    runs, each, down_s = (3, 25, 6.0) if short else (10, 60, 60.0)
     params = {"model": LARGE, "max_tokens": 400, "output_tokens": 150}
     load.begin()
     with load.watched():

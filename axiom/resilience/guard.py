@@ -23,6 +23,7 @@ from axiom.resilience.rate_limit import Costs, Granted, RateLimit
 
 log = structlog.get_logger(__name__)
 HOLD_S = 5.0  # longer waits hand the thread back
+HOLD_ALL_S = 15.0  # all of them together; below this a reservation is not taken for dead
 FULL_WAIT_S = 0.1
 
 
@@ -71,6 +72,7 @@ class Guard:
             raise
 
     def _await_turn(self, holder: str, ticket: str, costs: Costs) -> None:
+        waited_s = 0.0
         while True:
             # asked again after each wait: it may have opened meanwhile
             state = self.breaker.allow(holder)
@@ -81,9 +83,10 @@ class Guard:
             turn = self.rate.acquire(ticket, costs)
             if isinstance(turn, Granted):
                 return
-            if not turn.is_short(HOLD_S):
+            if not turn.is_short(HOLD_S) or waited_s + turn.seconds > HOLD_ALL_S:
                 raise Refused("waits for its turn at Claude's rate limit", turn.seconds)
             self.sleep(turn.seconds)
+            waited_s += turn.seconds
 
     def _enter(self, holder: str, ticket: str) -> None:
         waited_s = 0.0

@@ -152,5 +152,6 @@ class Claude:
             if call_id in cost:
                 self.budget.settle(call_id, cost[call_id])
             elif call_id not in begun:  # its process died before the call
-                self.budget.release(call_id)
+                # unless another has taken it over by now
+                self.budget.release(call_id, older_than_s=age_s)
         return lost
