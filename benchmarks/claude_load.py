@@ -178,6 +178,10 @@ class Load:
             self._redis.delete(key)
         self.db.execute("TRUNCATE runs, steps, calls, answers, budgets")
 
+    def ready_workers(self) -> list[int]:
+        """Return those that work by now."""
+        return [number for number in range(WORKERS) if self._ready(number).exists()]
+
     def _ready(self, number: int) -> Path:
         return self.servers.data_dir / f"{number}.ready"
 
@@ -436,7 +440,8 @@ def crashes(load: Load, *, short: bool) -> list[Figure]:
 def _harm(load: Load, kills: int, rng: random.Random) -> None:
     for number in range(kills):
         time.sleep(rng.uniform(0.5, 2.5))
-        load.kill_and_restart(rng.randrange(WORKERS))
+        until(load.ready_workers, 60, "a worker to kill")
+        load.kill_and_restart(rng.choice(load.ready_workers()))
         if number == kills // 2:
             load.servers.restart_broker()
 
@@ -480,14 +485,19 @@ def _compared(load: Load, runs: Sequence[str], questions: Sequence[Question]) ->
     # rounded up to whole micro-dollars, call by call
     off = Decimal(str(day.settled_usd)) - everything
     same = 0 <= off < Decimal("0.001") and not day.reserved_usd
-    agrees = not wrong and abs(ours - lost_usd - sum(answered.values())) < Decimal("0.01")
+    off_usd = ours - lost_usd - sum(paid_usd.get(name, 0) for name in answered)
     return [
         Figure("most attempts at a step", attempts),
         Figure("calls answered", by_state["answered"], str(len(questions)),
                by_state["answered"] == len(questions)),
         Figure("calls lost, at their worst", by_state["lost"]),
+        Figure("of them not by a kill", sum(
+            call["state"] == "lost" and call["outcome"] != "its process died" for call in calls
+        )),
         Figure("calls still open", by_state["open"], "0", not by_state["open"]),
-        Figure("answers booked at another price", len(wrong), "0", agrees),
+        Figure("answers booked at another price", len(wrong), "0", not wrong),
+        Figure("dollars off on what was answered", float(off_usd), "< 0.01",
+               abs(off_usd) < Decimal("0.01")),
         Figure("paid, and neither answered nor lost", (in_flight - lost).total(), "0",
                not in_flight - lost),
         Figure("dollars by our book", float(ours), f">= {theirs:.4f}, theirs", ours >= theirs),
