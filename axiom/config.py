@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     claude_day_usd: Decimal = Field(Decimal(10), ge=0)
     claude_pipeline_usd: Decimal = Field(Decimal(5), ge=0)  # of each pipeline in a day
     claude_run_usd: Decimal = Field(Decimal(2), ge=0)
+    claude_budget_retry_s: float = Field(60.0, gt=0)  # how soon spent budgets are looked at again
     claude_refused: Literal["defer", "local"] = "defer"  # no budget, or the breaker is open
     claude_batch: Literal["on", "off"] = "off"  # half the price for what can wait
     rss_feeds: Annotated[tuple[str, ...], NoDecode] = ()

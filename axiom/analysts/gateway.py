@@ -85,6 +85,7 @@ class Gateway:
     client: Callable[[], Any]
     limits: Limits
     imitation: bool = False
+    budget_retry_s: float = 60.0  # until a question that could not be paid is put again
     policy: retry.Policy = RETRY
     sleep: Callable[[float], None] = time.sleep
 
@@ -140,7 +141,7 @@ class _Asked:
         self._gateway, self._name, self._question = gateway, name, question
         self._attempts, self._set_by_hand = standing.attempts, standing.limits
         self._call = self._next_call()
-        self._is_reserved = False
+        self._is_reserved = self._may_be_paid = False
 
     def _next_call(self) -> Call:
         self._attempts += 1
@@ -158,17 +159,20 @@ class _Asked:
 
     def _overspent(self, spent: Spent) -> BudgetSpent:
         self._is_reserved = False
-        return overspent(spent, self._call)
+        return overspent(spent, self._call, self._gateway.budget_retry_s)
 
     def release(self) -> None:
-        """Give back what was put aside for a call that was not made."""
-        if self._is_reserved:
+        """Give back what was put aside for a call that was not made.
+
+        What may be paid stays reserved until the book says what became of it: the sweep asks.
+        """
+        if self._is_reserved and not self._may_be_paid:
             self._gateway.budget.release(self._call.id)
             self._is_reserved = False
 
     def _spend(self, attempt: Attempt, usd: Decimal) -> None:
         attempt.also.append(self._gateway.budget.settling(self._call.id, usd))
-        self._is_reserved = False
+        self._is_reserved = self._may_be_paid = False
 
     # --- attempts ---
 
@@ -179,6 +183,7 @@ class _Asked:
         self._is_reserved = True
         guard = self._gateway.guard(question.model)
         with guard.attempt(self._call.id, costs, reserve, self._overspent) as attempt:
+            self._may_be_paid = True
             self._gateway.book.begin(self._call)
             return self._called(attempt, costs)
 
@@ -306,13 +311,13 @@ def reserving(
     return budget.reserving(call.id, scopes, call.worst_usd)
 
 
-def overspent(spent: Spent, call: Call) -> BudgetSpent:
+def overspent(spent: Spent, call: Call, retry_s: float = BUDGET_RETRY_S) -> BudgetSpent:
     """Say which budget cannot pay a call."""
     left_usd = max(spent.limit_usd - spent.spent_usd, 0)
     return BudgetSpent(
         f"the budget of {spent.scope} ({spent.limit_usd:.2f} USD) has {left_usd:.4f} USD left; "
         f"this question may cost {call.worst_usd:.4f}; raise it: axiom budget --help",
-        BUDGET_RETRY_S,
+        retry_s,
     )
 
 

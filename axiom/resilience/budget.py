@@ -92,8 +92,8 @@ class Budget:
     ) -> Reserved | Spent:
         """Put a call's worst case aside in every scope, or in none and say which cannot pay.
 
-        A call id names one attempt. While it is open, reserving again changes nothing and is
-        told by `is_new`; once it is settled or released, reserving again counts again.
+        A call id names one attempt. While it is open, reserving again only makes it young again
+        and is told by `is_new`; once it is settled or released, reserving again counts again.
 
         Raises:
             StoreUnavailable: Redis is away; the call must not be made.
@@ -122,15 +122,18 @@ class Budget:
     def settling(self, call_id: str, actual_usd: Usd) -> store.Step[bool]:
         """`settle`, as a step to be run with others."""
         cost = _whole(actual_usd, math.ceil)
-        return store.Step(self._close, self._keys, [call_id, KEPT_S, cost], bool)
+        return store.Step(self._close, self._keys, [call_id, KEPT_S, cost, 0], bool)
 
-    def release(self, call_id: str) -> bool:
-        """Give all back, because the call was never sent; return whether it was open.
+    def release(self, call_id: str, older_than_s: float = 0.0) -> bool:
+        """Give all back, because the call was never sent; return whether it was.
+
+        One that is younger than `older_than_s` keeps it.
 
         Raises:
             StoreUnavailable: Redis is away; the worst case counts if this is not repeated.
         """
-        return self.settling(call_id, 0.0).run()
+        args: store.Args = [call_id, KEPT_S, 0, older_than_s]
+        return store.Step(self._close, self._keys, args, bool).run()
 
     def open_calls(self, older_than_s: float = 0.0) -> list[OpenCall]:
         """Return the calls that have reserved and not settled, the oldest first.

@@ -29,6 +29,7 @@ from axiom.resilience.store import Step, run_together
 
 log = structlog.get_logger(__name__)
 HOLD_S = 5.0  # longer waits hand the thread back
+HOLD_ALL_S = 15.0  # all of them together; below this a reservation is not taken for dead
 FULL_WAIT_S = 0.1
 
 
@@ -96,6 +97,7 @@ class Guard:
         refuse: Callable[[Spent], Exception],
     ) -> None:
         first: list[Step[Any]] = [reserve] if reserve else []
+        waited_s = 0.0
         while True:
             # all are asked again after each wait: the breaker may have opened meanwhile
             *paid, state, turn, place = run_together(
@@ -103,7 +105,7 @@ class Guard:
                 self.rate.acquiring(ticket, costs), self.bulkhead.entering(holder, self.lease_s),
             )  # fmt: skip
             first = []
-            if error := _refusal(paid, state, turn, refuse):
+            if error := _refusal(paid, state, turn, refuse, waited_s):
                 self._give_back(holder, ticket, keep_turn=isinstance(turn, Wait))
                 raise error
             _tell(state.transition)
@@ -111,6 +113,7 @@ class Guard:
                 return self._enter(holder, ticket, place)
             self.bulkhead.leave(holder)
             self.sleep(turn.seconds)
+            waited_s += turn.seconds
 
     def _give_back(self, holder: str, ticket: str, *, keep_turn: bool) -> None:
         steps: list[Step[Any]] = [
@@ -145,13 +148,19 @@ class Guard:
 
 
 def _refusal(
-    paid: list[Any], state: Any, turn: Granted | Wait, refuse: Callable[[Spent], Exception]
+    paid: list[Any],
+    state: Any,
+    turn: Granted | Wait,
+    refuse: Callable[[Spent], Exception],
+    waited_s: float,
 ) -> Exception | None:
     if paid and isinstance(paid[0], Spent):
         return refuse(paid[0])
     if isinstance(state, Open):
         return _is_open(state)
-    if isinstance(turn, Wait) and not turn.is_short(HOLD_S):
+    if isinstance(turn, Wait) and (
+        not turn.is_short(HOLD_S) or waited_s + turn.seconds > HOLD_ALL_S
+    ):
         return Refused("waits for its turn at Claude's rate limit", turn.seconds)
     return None
 

@@ -73,7 +73,7 @@ class CallBook:
         # statements in one message are one transaction
         parts = [self._sql["finish"], self._sql["keep_answer"]]
         if key := getattr(self._held, "key", None):
-            parts.append(self._sql["asked"])
+            parts = [self._sql["keeping"], *parts, self._sql["asked"]]
         self._db.execute("; ".join(parts), row | {"key": key})
         self._held.key = None
 

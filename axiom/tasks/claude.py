@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from axiom.analysts.batches import Batches
     from axiom.analysts.gateway import Gateway, Limits
     from axiom.analysts.question import Ask
+    from axiom.resilience.breaker import Breaker
     from axiom.resilience.budget import Budget
     from axiom.resilience.guard import Guard
     from axiom.stores.batches import BatchStore
@@ -76,6 +77,18 @@ class Claude:
             timeout=self._settings.claude_timeout_s,
         )
 
+    @property
+    def _lease_s(self) -> float:
+        # a call that takes longer died with its process, and is no longer in flight
+        return self._settings.claude_timeout_s + GRACE_S
+
+    @cached_property
+    def _breaker(self) -> Breaker:
+        from axiom.resilience.breaker import Breaker, Policy
+        from axiom.resilience.guard import HOLD_S
+
+        return Breaker(self._redis, "claude", Policy(probe_lease_s=self._lease_s + 2 * HOLD_S))
+
     def guard(self, model: str) -> Guard:
         """The limits of a model."""
         if model not in self._guards:
@@ -86,7 +99,6 @@ class Claude:
         import time
 
         from axiom.resilience import rate_limit
-        from axiom.resilience.breaker import Breaker
         from axiom.resilience.bulkhead import Bulkhead
         from axiom.resilience.guard import Guard
 
@@ -98,10 +110,12 @@ class Claude:
         )
         return Guard(
             client=self._redis,
-            breaker=Breaker(self._redis, "claude"),
-            rate=rate_limit.RateLimit(self._redis, model, limits),
+            breaker=self._breaker,
+            rate=rate_limit.RateLimit(
+                self._redis, model, limits, rate_limit.Policy(lease_s=self._lease_s)
+            ),
             bulkhead=Bulkhead(self._redis, "claude", wanted.claude_in_flight),
-            lease_s=wanted.claude_timeout_s + GRACE_S,
+            lease_s=self._lease_s,
             sleep=time.sleep,
         )
 
@@ -117,6 +131,7 @@ class Claude:
             client=lambda: self._client,
             limits=self._limits,
             imitation=self._settings.claude_imitation,
+            budget_retry_s=self._settings.claude_budget_retry_s,
         )
 
     @property
@@ -140,16 +155,15 @@ class Claude:
         """Looks after the batches."""
         from axiom.analysts.batch_api import BatchApi
         from axiom.analysts.batches import Batches, Policy
-        from axiom.resilience.breaker import Breaker
 
         return Batches(
             book=self.book,
             queue=self.queue,
             budget=self.budget,
-            breaker=Breaker(self._redis, "claude"),
+            breaker=self._breaker,
             api=BatchApi(lambda: self._client),
             limits=self._limits,
-            policy=Policy(unsure_s=self._settings.claude_timeout_s + GRACE_S),
+            policy=Policy(unsure_s=self._lease_s),
             imitation=self._settings.claude_imitation,
         )
 
@@ -189,7 +203,7 @@ class Claude:
 
     def sweep(self) -> list[str]:
         """Book the calls of dead processes as lost, settle what they reserved; return their ids."""
-        age_s = self._settings.claude_timeout_s + GRACE_S
+        age_s = self._lease_s
         lost = self.book.lose_old(timedelta(seconds=age_s))
         held = [call.call_id for call in self.budget.open_calls(older_than_s=age_s)]
         cost = self.book.ended(held) if held else {}
@@ -198,5 +212,6 @@ class Claude:
             if call_id in cost:
                 self.budget.settle(call_id, cost[call_id])
             elif call_id not in begun:  # its process died before the call
-                self.budget.release(call_id)
+                # unless another has taken it over by now
+                self.budget.release(call_id, older_than_s=age_s)
         return lost

@@ -25,7 +25,10 @@ local function reserve()
   redis.call('EXPIRE', OPEN, KEPT)
 end
 
-if redis.call('EXISTS', CALL) == 1 then return {'reserved', '0'} end
+if redis.call('EXISTS', CALL) == 1 then
+  redis.call('ZADD', OPEN, server_time(), CALL_ID) -- somebody lives who goes on with it
+  return {'reserved', '0'}
+end
 local spent = exhausted()
 if spent then return spent end
 reserve()

@@ -7,6 +7,8 @@ local TICKET, COSTS = ARGV[8], {tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(
 local LONGEST, GRACE, KEPT = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local MARGIN = tonumber(ARGV[15])
 local SOON = 0.05 -- look again, when those ahead should have gone by now
+local LEARNING = 0.5 -- look again, while the first calls have yet to show what calls cost
+local FIRST = 10 -- which they do within so many seconds, or are not waited for
 local EARLY = 0 -- a guess that is too low costs a look, one too high costs the turn
 
 local function take_turn()
@@ -80,9 +82,20 @@ local function grant(buckets)
   return {1}
 end
 
+-- All of an estimate is reserved until a first call has settled: then far less will be.
+local function is_learning(buckets)
+  if MARGIN < 0 or buckets[1].ratio then return false end
+  for _, packed in pairs(hash(GRANTED)) do
+    if numbers(packed)[4] + FIRST > buckets.now then return true end
+  end
+  return false
+end
+
 local function promise(buckets, ahead)
   local paused = math.max(0, buckets.paused_until - buckets.now)
-  local told = math.min(LONGEST, paused + estimate(buckets, ahead, EARLY))
+  local turn = estimate(buckets, ahead, EARLY)
+  if is_learning(buckets) then turn = math.min(turn, LEARNING) end
+  local told = math.min(LONGEST, paused + turn)
   local back_by = buckets.now + told + GRACE
   redis.call('HSET', WAITING, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], back_by))
   return {0, text(told), text(paused + estimate(buckets, ahead, 1))}

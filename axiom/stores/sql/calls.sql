@@ -1,12 +1,17 @@
 -- :ask be the only one to put a question; learn what is known of it, by a snapshot of after
--- the lock
+-- the lock. Who answered lets go of the first lock within the transaction that keeps the
+-- answer; the second is let go of when that can be seen
 SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
+SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
 SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
         FROM answers WHERE question_hash = %(question_hash)s) AS answer,
        (SELECT count(*) FROM calls WHERE question_hash = %(question_hash)s) AS attempts,
        (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
        EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
                AND state IN ('submitting', 'submitted')) AS in_batch;
+
+-- :keeping an answer, until it can be seen; see :ask
+SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
 
 -- :asked let go of it
 SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));

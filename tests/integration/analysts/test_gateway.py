@@ -272,3 +272,26 @@ def test_what_a_dead_process_reserved_is_settled_or_given_back(
     spending = claude.budget.spent(day)
     assert spending.reserved_usd == 0
     assert Decimal(str(spending.settled_usd)) == pytest.approx(spent_usd(fake), abs=Decimal("1e-6"))
+
+
+def test_a_book_that_is_away_after_the_call_does_not_unspend_it(
+    settings: Make, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claude, day = Claude(settings()), f"day:{datetime.now(UTC).date()}"
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("away for a moment")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(claude.book), "finish", fail)
+        with pytest.raises(StoreUnavailable):
+            claude.gateway(question())
+    assert claude.budget.spent(day).reserved_usd > 0
+    monkeypatch.setattr("axiom.tasks.claude.GRACE_S", -5.0)
+    claude.sweep()
+    spending = claude.budget.spent(day)
+    assert spending.reserved_usd == 0
+    assert Decimal(str(spending.settled_usd)) == pytest.approx(
+        booked_usd(claude), abs=Decimal("1e-6")
+    )
+    assert booked_usd(claude) >= spent_usd(fake) > 0

@@ -1,6 +1,10 @@
 """Claims, steps and the watch, on a real Postgres."""
 
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -329,3 +333,35 @@ def test_resumptions_that_helped_do_not_count(ledger: Ledger) -> None:
         assert watch(ledger) == ["one"]
     assert watch(ledger) == []
     assert ledger.run("one").state is RunState.FAILED
+
+
+WAITS = """
+import sys
+from axiom.flow import Call
+from axiom.ledger.ledger import Ledger
+from axiom.stores.postgres import Postgres
+Ledger(Postgres(sys.argv[1])).start_step("one", Call("a"), worker="w2", task_id="t2")
+"""
+
+
+def test_who_dies_while_it_waits_for_a_step_does_not_begin_it(
+    postgres_url: str, ledger: Ledger
+) -> None:
+    planned(ledger, "one", "a", "b")
+    start(ledger, "one", "a")
+    database, locks = Postgres(postgres_url), "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    second = subprocess.Popen([sys.executable, "-c", WAITS, postgres_url])
+    _eventually(lambda: len(database.query(f"{locks} AND NOT granted")) == 1)
+    second.kill()
+    second.wait()
+    _eventually(lambda: not database.query(f"{locks} AND NOT granted"))
+    ledger.defer_step("one", Call("a"), reason="no budget", delay_s=0)
+    [step, _] = ledger.steps("one")
+    assert (step.state, step.attempt) == (StepState.RETRYING, 0)
+
+
+def _eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

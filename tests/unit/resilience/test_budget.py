@@ -72,6 +72,20 @@ def test_whatever_comes_twice_counts_once(client: redis.Redis) -> None:
     assert not budget.settle("never heard of", 0.3)
 
 
+def test_what_somebody_goes_on_with_is_young_again_and_not_taken_for_dead(
+    client: redis.Redis,
+) -> None:
+    budget = Budget(client)
+    budget.reserve("a", {DAY: 1}, 0.4)
+    eventually(lambda: bool(budget.open_calls(older_than_s=0.2)))
+    assert budget.reserve("a", {DAY: 1}, 0.4) == Reserved(is_new=False)
+    assert budget.open_calls(older_than_s=0.2) == []
+    assert not budget.release("a", older_than_s=0.2)
+    assert budget.spent(DAY) == Spending(0.0, 0.4)
+    eventually(lambda: budget.release("a", older_than_s=0.2))
+    assert budget.spent(DAY) == Spending(0.0, 0.0)
+
+
 def test_an_attempt_after_the_settled_one_is_charged_again(client: redis.Redis) -> None:
     budget = Budget(client)
     budget.reserve("a", {DAY: 1}, 0.4)

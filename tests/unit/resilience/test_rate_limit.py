@@ -81,12 +81,24 @@ def test_is_told_to_look_again_before_a_long_estimate_is_over(
     client: redis.Redis, tickets: Iterator[str]
 ) -> None:
     limit = RateLimit(client, "haiku", LIMITS, Policy(period_s=3600, burst=0.5, longest_wait_s=60))
-    fill(limit, tickets)
+    limit.settle(fill(limit, tickets)[0], ONE)
     answer = limit.acquire("waiting", ONE)
     assert isinstance(answer, Wait)
     assert (answer.seconds, answer.is_short()) == (60, False)
     assert answer.estimate_s == pytest.approx(HOUR / 6, abs=5)
     assert answer.is_short(hold_s=60)
+
+
+def test_looks_again_soon_while_the_first_calls_have_yet_to_show_what_calls_cost(
+    client: redis.Redis, tickets: Iterator[str]
+) -> None:
+    limit = RateLimit(client, "haiku", LIMITS, Policy(period_s=3600, burst=0.5))
+    first = fill(limit, tickets)[0]
+    answer = limit.acquire("waiting", ONE)
+    assert isinstance(answer, Wait)
+    assert (answer.seconds, answer.estimate_s) == (0.5, pytest.approx(HOUR / 6, abs=5))
+    limit.settle(first, Costs(100, 1))
+    take(limit, "waiting", ONE)
 
 
 def test_buckets_fill_again(client: redis.Redis, tickets: Iterator[str]) -> None:

@@ -1,0 +1,588 @@
+"""The gateway under load: real workers, killed and cut off, against the imitation's own books.
+
+    python benchmarks/claude_load.py [limits|budget|crashes|outage ...] [--short] [--json]
+
+Embedded Redis and Postgres, four worker processes of four threads, and the imitation of the
+API with limits, latency and faults. Every figure stands beside its bound; the exit status is 1
+when one is not met. `--short` is what the tests run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from axiom.analysts.question import Question
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+PIPELINE, WORKERS, THREADS = "load", 4, 4
+FIRST_RUN = datetime(2026, 1, 5, 14, tzinfo=UTC)
+SMALL, LARGE = "claude-haiku-5-5", "claude-sonnet-5-5"
+AMPLE = {"requests": 10**6, "input_tokens": 10**9, "output_tokens": 10**9}
+BYTES_PER_TOKEN = 4
+OUTPUT_PER_MINUTE = 12_000  # what is thought until the service says better
+LATENCY = {"low": 0.3, "high": 1.5}
+
+
+# --- the app of the workers -------------------------------------------------------------
+
+
+def make_question(number: int, params: Mapping[str, Any]) -> Question:
+    """One question; two of the same number are the same."""
+    from axiom.analysts.question import Question
+
+    size = params["output_tokens"] * BYTES_PER_TOKEN - len('{"word":""}')
+    word = {"type": "string", "description": f"{{minLength: {size}}}"}
+    schema = {
+        "type": "object", "properties": {"word": word}, "required": ["word"],
+        "additionalProperties": False,
+    }  # fmt: skip
+    return Question(
+        prompt="load-1", system="Answer in a word. " * 30, material=f"Question {number}?",
+        schema=schema, model=params["model"], max_tokens=params["max_tokens"],
+        subjects=(str(number),),
+    )  # fmt: skip
+
+
+def make_app() -> Any:
+    """Axiom's own app with one more pipeline, which puts one question for each item."""
+    import axiom.tasks.claude
+    from axiom.celery import app
+    from axiom.flow import Context, Each, Flow
+    from axiom.model import PIPELINES, Cadence
+    from axiom.tasks import watch
+    from axiom.tasks.base import register
+
+    def plan(ctx: Context[Any]) -> Any:
+        return [str(number) for number in ctx.params["numbers"]]
+
+    def ask(ctx: Context[Any]) -> Any:
+        return ctx.services.claude.gateway(make_question(int(ctx.item), ctx.params)).known
+
+    def close(ctx: Context[Any]) -> Any:
+        return len(ctx.inputs["ask"])
+
+    flow = Flow(PIPELINE, plan, Each("plan", ask), close)
+    axiom.tasks.claude.GRACE_S = float(os.environ["LOAD_GRACE_S"])
+    app.conf.imports = ("axiom.tasks.watch",)
+    app.conf.task_routes = app.conf.task_routes | {f"axiom.tasks.{PIPELINE}.ask": "claude"}
+    PIPELINES[PIPELINE] = Cadence(timedelta(minutes=1), timedelta(hours=1))  # type: ignore[index]
+    watch.flow_of = lambda _pipeline: flow
+    register(flow)
+    return app
+
+
+# --- servers, workers, books ------------------------------------------------------------
+
+
+class Servers:
+    """Redis and Postgres."""
+
+    def __init__(self, data_dir: Path, stack: ExitStack) -> None:
+        from axiom.embedded import servers
+        from axiom.stores.postgres import Postgres, migrate
+
+        self.data_dir, self._servers, self._stack = data_dir, servers, stack
+        self._made = servers.prepare(data_dir, ["redis", "postgres"])
+        self._processes = {name: self._start(name) for name in self._made}
+        for server in self._made.values():
+            servers.wait_ready(server)
+        self.urls = {f"{name}_url": server.url for name, server in self._made.items()}
+        migrate(self.urls["postgres_url"])
+        self.db = Postgres(self.urls["postgres_url"])
+
+    def _start(self, name: str) -> subprocess.Popen[bytes]:
+        process = self._servers.start(self._made[name], self.data_dir)
+        self._stack.callback(self._servers.stop, self._made[name], process)
+        return process
+
+    def restart_broker(self) -> None:
+        """Kill the broker and start it again on the same port and data."""
+        self._processes["redis"].kill()
+        self._processes["redis"].wait()
+        time.sleep(1)
+        self._processes["redis"] = self._start("redis")
+        self._servers.wait_ready(self._made["redis"])
+
+
+class Load:
+    """Workers and the imitation, and what they wrote down; for one scenario after the other."""
+
+    def __init__(self, servers: Servers, fake: Any, stack: ExitStack) -> None:
+        from celery import Celery
+
+        from axiom.resilience.breaker import Breaker
+        from axiom.resilience.budget import Budget
+        from axiom.resilience.store import connect
+        from axiom.stores.calls import CallBook
+
+        self.servers, self.fake, self.db = servers, fake, servers.db
+        self.book = CallBook(servers.db)
+        self._redis = connect(servers.urls["redis_url"])
+        self.breaker, self.budget = Breaker(self._redis, "claude"), Budget(self._redis)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._stack, self._runs = stack, 0
+        self._env = os.environ | {
+            "AXIOM_REDIS_URL": servers.urls["redis_url"],
+            "AXIOM_POSTGRES_URL": servers.urls["postgres_url"],
+            "AXIOM_DATA_DIR": str(servers.data_dir), "AXIOM_SCHEDULES": "off",
+            "AXIOM_ANALYST": "claude", "AXIOM_CLAUDE_IMITATION": "true",
+            "ANTHROPIC_API_KEY": fake.key, "ANTHROPIC_BASE_URL": fake.base_url,
+            "AXIOM_CLAUDE_REQUESTS_PER_MINUTE": "1000000",
+            "AXIOM_CLAUDE_INPUT_TOKENS_PER_MINUTE": "1000000000",
+            "AXIOM_CLAUDE_OUTPUT_TOKENS_PER_MINUTE": str(OUTPUT_PER_MINUTE),
+            "AXIOM_CLAUDE_DAY_USD": "1000", "AXIOM_CLAUDE_PIPELINE_USD": "1000",
+            "AXIOM_CLAUDE_RUN_USD": "1000", "AXIOM_CLAUDE_BUDGET_RETRY_S": "2",
+            # so that what died is soon known to be dead
+            "AXIOM_CLAUDE_TIMEOUT_S": "4", "AXIOM_STALL_AFTER_S": "3", "LOAD_GRACE_S": "4",
+            "AXIOM_LOG_LEVEL": "WARNING", "LOAD_WORKER": "1",
+            "PYTHONPATH": os.pathsep.join(sys.path[:2]),
+        }  # fmt: skip
+        self._app = Celery(broker=servers.urls["redis_url"], set_as_current=False)
+        self._app.conf.broker_transport_options = {"global_keyprefix": "axiom:"}
+        stack.callback(self._app.close)
+
+    # --- workers ---
+
+    def start_workers(self) -> None:
+        """Start all, and let each thread put a question, so that all is imported."""
+        self.workers = [self._start_worker(number) for number in range(WORKERS)]
+        for ready in [self._ready(number) for number in range(WORKERS)]:
+            until(ready.exists, 60, "a ready worker")
+        numbers = range(-4 * WORKERS * THREADS, 0)
+        warm = self.send(numbers, model=SMALL, max_tokens=50, output_tokens=20)
+        self.wait_ended([warm], 60)
+
+    def begin(self, latency: Any = LATENCY, **settings: Any) -> None:
+        """Forget the scenario before; the workers are idle, and stay."""
+        self.fake.reset()
+        self.fake.control(latency_s=latency, **settings)
+        for key in self._redis.scan_iter("axiom:limits:*"):
+            self._redis.delete(key)
+        self.db.execute("TRUNCATE runs, steps, calls, answers, budgets")
+
+    def ready_workers(self) -> list[int]:
+        """Return those that work by now."""
+        return [number for number in range(WORKERS) if self._ready(number).exists()]
+
+    def _ready(self, number: int) -> Path:
+        return self.servers.data_dir / f"{number}.ready"
+
+    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+        self._ready(number).unlink(missing_ok=True)
+        with (self.servers.data_dir / "logs" / f"worker-{number}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "claude_load", "worker", "-P", "threads",
+                 "-c", str(THREADS), "-Q", "control,io,claude", "-n", f"w{number}@load",
+                 "-l", "WARNING"],
+                env=self._env | {"AXIOM_READY_FILE": str(self._ready(number))},
+                cwd=self.servers.data_dir, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._stack.callback(end, process)
+        return process
+
+    def kill_and_restart(self, number: int) -> None:
+        """Kill a worker where it stands, and start another in its place."""
+        end(self.workers[number])
+        self.workers[number] = self._start_worker(number)
+
+    # --- runs ---
+
+    def send(self, numbers: Sequence[int], *, times: int = 1, **params: Any) -> str:
+        """Ask for a run with a question for each number; the message may be sent twice."""
+        run_id, self._runs = str(uuid.uuid4()), self._runs + 1
+        at = (FIRST_RUN + timedelta(minutes=self._runs)).isoformat()
+        kwargs = {"at": at, "params": params | {"numbers": list(numbers)}, "overlap": True}
+        for _ in range(times):
+            name = f"axiom.tasks.{PIPELINE}.run"
+            self._app.send_task(name, kwargs=kwargs, task_id=run_id, queue="control")
+        return run_id
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Let the watch look every second, as beat would."""
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(1):
+                with suppress(Exception):  # the broker may be away; it looks again
+                    self._app.send_task(
+                        "axiom.tasks.watch.resume_stalled", queue="control", expires=2
+                    )
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def states(self, runs: Sequence[str]) -> Counter[str]:
+        """Count runs by state; those that no worker has taken are not counted."""
+        rows = self.db.query("SELECT state FROM runs WHERE id = ANY(%s)", [list(runs)])
+        return Counter(row["state"] for row in rows)
+
+    def wait_ended(self, runs: Sequence[str], timeout_s: float) -> Counter[str]:
+        """Return the states of runs when all have ended, or when the time is over."""
+        ended = ("succeeded", "partial", "failed")
+        with suppress(TimeoutError):
+            until(lambda: sum(self.states(runs)[state] for state in ended) == len(runs), timeout_s)
+        return self.states(runs)
+
+    def steps(self, runs: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the steps that ask."""
+        return self.db.query(
+            "SELECT * FROM steps WHERE name = 'ask' AND run_id = ANY(%s)", [list(runs)]
+        )
+
+    # --- books ---
+
+    def calls(self, runs: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what our book says."""
+        return self.db.query(
+            "SELECT *, EXTRACT(epoch FROM started_at)::float AS at FROM calls"
+            " WHERE run_id = ANY(%s) ORDER BY started_at", [list(runs)],
+        )  # fmt: skip
+
+    def paid(self) -> list[dict[str, Any]]:
+        """Return what the imitation was paid for, by its books."""
+        return [row for row in self.fake.books() if row["answered"]]
+
+
+@contextmanager
+def loading() -> Iterator[Load]:
+    """Start everything, on a directory of its own."""
+    from tests.fakes.claude import fake_claude
+
+    with (
+        TemporaryDirectory(prefix="axiom-load-") as made,
+        fake_claude(limits=AMPLE, bytes_per_token=BYTES_PER_TOKEN) as fake,
+        ExitStack() as stack,
+    ):
+        load = Load(Servers(Path(made), stack), fake, stack)
+        load.start_workers()
+        yield load
+
+
+def until(condition: Callable[[], Any], timeout_s: float, what: str = "it") -> None:
+    """Return once the condition is true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not happen in {timeout_s:.0f} s")
+        time.sleep(0.1)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process."""
+    process.kill()
+    process.wait()
+
+
+def usd(nano: int) -> Decimal:
+    """Return dollars."""
+    return Decimal(nano) / 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured, and whether it is within its bound; a note has none."""
+
+    name: str
+    value: Any
+    bound: str = ""
+    holds: bool = True
+
+
+# --- 1: limits ----------------------------------------------------------------------------
+
+
+def limits(load: Load, *, short: bool) -> list[Figure]:
+    """More work than the limit allows: it is used up, never overrun, and shared out fairly.
+
+    All tasks come at once and cost the same, so a fair queue lets the k-th begin k/R after
+    they came, where R is what the binding limit allows per second.
+    """
+    seconds, per_minute, tokens = 10.0 if short else 120.0, OUTPUT_PER_MINUTE, 100
+    rate = per_minute / tokens / 60
+    allowed = {"requests": 4000, "input_tokens": 2_000_000, "output_tokens": per_minute}
+    tasks = int(rate * (seconds + 13))  # the burst is 10 s of them
+    load.begin(model_limits={LARGE: allowed})
+    run = load.send(range(tasks), model=LARGE, max_tokens=1000, output_tokens=tokens)
+    states = load.wait_ended([run], seconds * 2 + 60)
+    rows, calls = load.fake.books(), load.calls([run])
+    planned = "SELECT ended_at FROM steps WHERE name = 'plan' AND run_id = %s"
+    came_at = load.db.query(planned, [run])[0]["ended_at"].timestamp()
+    began_at = min(row["at"] for row in rows)
+    late = [row for row in rows if row["status"] == 429 and row["at"] > began_at + 5]
+    part = _part_used(rows, began_at, seconds, per_minute)
+    # without what was saved up before
+    steady = _part_used(rows, began_at + seconds / 6, seconds * 5 / 6, per_minute)
+    # the messages were published, and so came, in the order of their numbers
+    shares = sorted(
+        (call["at"] - came_at) / ((int(call["subjects"][0]) + 1) / rate)
+        for call in calls
+        if call["state"] == "answered"
+    )
+    return [
+        Figure("tasks", tasks),
+        Figure("runs succeeded", states["succeeded"], "1", states["succeeded"] == 1),
+        Figure("429 in the first 5 s", sum(row["status"] == 429 for row in rows) - len(late)),
+        Figure("429 after the first 5 s", len(late), "0", not late),
+        Figure(f"part of {seconds:.0f} s of the limit used", round(part, 3), ">= 0.9", part >= 0.9),
+        Figure("the same, without its first sixth", round(steady, 3), ">= 0.9", steady >= 0.9),
+        Figure("wait by fair share, median", round(shares[len(shares) // 2], 2)),
+        Figure("wait by fair share, worst", round(shares[-1], 2), "<= 2", shares[-1] <= 2),
+    ]
+
+
+def _part_used(rows: Sequence[Any], from_s: float, seconds: float, per_minute: float) -> float:
+    used = sum(row["output_tokens"] for row in rows if from_s <= row["at"] < from_s + seconds)
+    return float(used / (per_minute * seconds / 60))
+
+
+# --- 2: budget ----------------------------------------------------------------------------
+
+
+def budget(load: Load, *, short: bool) -> list[Figure]:
+    """Twice the work that a day's dollar pays: the rest waits until somebody raises it."""
+    tasks, limit = 200, Decimal("1.00")
+    load.begin(latency=0.1 if short else LATENCY)
+    load.book.set_limit("day", limit, by="benchmark")
+    run = load.send(range(tasks), model=LARGE, max_tokens=1200, output_tokens=900)
+    with suppress(TimeoutError):
+        until(lambda: _all_asked(load, run, tasks), 120)
+        until(_quiet(load, 5), 60)  # several looks at the budget
+    spent = usd(sum(row["nano_dollars"] for row in load.paid()))
+    answered = len(load.paid())
+    steps = Counter(
+        "deferred" if (step["error"] or "").startswith("deferred: the budget") else step["state"]
+        for step in load.steps([run])
+    )
+    load.book.set_limit("day", Decimal(10), by="benchmark")
+    states = load.wait_ended([run], 120)
+    again = load.fake.summary()["requests_asked_again"]
+    attempts = max(step["attempt"] for step in load.steps([run]))
+    paid = len(load.paid())
+    rest = tasks - answered
+    return [
+        Figure("dollars by the imitation's books", float(spent), "<= 1.00", spent <= limit),
+        Figure("tasks answered", answered, "some", 0 < answered < tasks),
+        Figure("tasks deferred", steps["deferred"], str(rest), steps["deferred"] == rest),
+        Figure("tasks failed", steps["failed"], "0", not steps["failed"]),
+        Figure("attempts counted of a deferred task", attempts, "1", attempts == 1),
+        Figure("runs succeeded after a raise", states["succeeded"], "1", states["succeeded"] == 1),
+        Figure("answers in all", paid, str(tasks), paid == tasks),
+        Figure("asked twice", again, "0", again == 0),
+    ]
+
+
+def _all_asked(load: Load, run: str, tasks: int) -> bool:
+    over = ("succeeded", "failed", "retrying")
+    return sum(step["state"] in over for step in load.steps([run])) == tasks
+
+
+def _quiet(load: Load, for_s: float) -> Callable[[], bool]:
+    seen, since = -1, time.monotonic()
+
+    def look() -> bool:
+        nonlocal seen, since
+        if (now := len(load.fake.books())) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > for_s
+
+    return look
+
+
+# --- 3: crashes ---------------------------------------------------------------------------
+
+
+def crashes(load: Load, *, short: bool) -> list[Figure]:
+    """Workers die at random, messages come twice, the broker goes away: the books agree."""
+    runs, each, kills = (6, 15, 3) if short else (10, 30, 15)
+    params = {"model": LARGE, "max_tokens": 400, "output_tokens": 150}
+    load.begin()
+    with load.watched():
+        sent = [
+            # a few questions are those of the run before, too
+            load.send(range(max(0, n * each - 2), (n + 1) * each), times=2, **params)
+            for n in range(runs)
+        ]
+        _harm(load, kills, random.Random(7))
+        states = load.wait_ended(sent, 60 if short else 240)
+        with suppress(TimeoutError):
+            until(lambda: not _unsettled(load), 30)
+    return [
+        Figure("runs succeeded", states["succeeded"], str(runs), states["succeeded"] == runs),
+        Figure("workers killed", kills),
+        *_compared(load, sent, [make_question(n, params) for n in range(runs * each)]),
+    ]
+
+
+def _harm(load: Load, kills: int, rng: random.Random) -> None:
+    for number in range(kills):
+        time.sleep(rng.uniform(0.5, 2.5))
+        until(load.ready_workers, 60, "a worker to kill")
+        load.kill_and_restart(rng.choice(load.ready_workers()))
+        if number == kills // 2:
+            load.servers.restart_broker()
+
+
+def _unsettled(load: Load) -> list[Any]:
+    opened = load.db.query("SELECT id FROM calls WHERE state = 'open'")
+    return [*opened, *load.budget.open_calls()]
+
+
+def _compared(load: Load, runs: Sequence[str], questions: Sequence[Question]) -> list[Figure]:
+    from axiom.analysts.gateway import make_request
+    from axiom.embedded.fake_claude.books import question_hash
+
+    calls, paid = load.calls(runs), load.paid()
+    by_state = Counter(call["state"] for call in calls)
+    paid_usd = {row["request_id"]: usd(row["nano_dollars"]) for row in paid}
+    answered = {call["request_id"]: call["usd"] for call in calls if call["state"] == "answered"}
+    wrong = [name for name, cost in answered.items() if paid_usd.get(name) != cost]
+    # what was paid and not answered to us must have been in flight with a process that died
+    name_of = {question_hash(make_request(q)): f"imitation-{q.hash}" for q in questions}
+    lost = Counter(call["question_hash"] for call in calls if call["state"] == "lost")
+    in_flight = Counter(
+        name_of[row["prompt_hash"]] for row in paid if row["request_id"] not in answered
+    )
+    ours, theirs = sum(call["usd"] or 0 for call in calls), sum(paid_usd.values())
+    lost_usd = sum(call["usd"] for call in calls if call["state"] == "lost")
+    stored = {
+        row["question_hash"]: row["at"]
+        for row in load.db.query(
+            "SELECT question_hash, EXTRACT(epoch FROM stored_at)::float AS at FROM answers"
+        )
+    }
+    again = [
+        row
+        for row in load.fake.books()
+        if row["prompt_hash"] and row["at"] > stored.get(name_of[row["prompt_hash"]], 1e12)
+    ]
+    attempts = max(step["attempt"] for step in load.steps(runs))
+    everything = load.db.query("SELECT sum(usd) AS usd FROM calls")[0]["usd"]
+    day = load.budget.spent(f"day:{datetime.now(UTC).date()}")
+    # rounded up to whole micro-dollars, call by call
+    off = Decimal(str(day.settled_usd)) - everything
+    same = 0 <= off < Decimal("0.001") and not day.reserved_usd
+    off_usd = ours - lost_usd - sum(paid_usd.get(name, 0) for name in answered)
+    return [
+        Figure("most attempts at a step", attempts),
+        Figure("calls answered", by_state["answered"], str(len(questions)),
+               by_state["answered"] == len(questions)),
+        Figure("calls lost, at their worst", by_state["lost"]),
+        Figure("of them not by a kill", sum(
+            call["state"] == "lost" and call["outcome"] != "its process died" for call in calls
+        )),
+        Figure("calls still open", by_state["open"], "0", not by_state["open"]),
+        Figure("answers booked at another price", len(wrong), "0", not wrong),
+        Figure("dollars off on what was answered", float(off_usd), "< 0.01",
+               abs(off_usd) < Decimal("0.01")),
+        Figure("paid, and neither answered nor lost", (in_flight - lost).total(), "0",
+               not in_flight - lost),
+        Figure("dollars by our book", float(ours), f">= {theirs:.4f}, theirs", ours >= theirs),
+        Figure("asked again after its answer was kept", len(again), "0", not again),
+        Figure("Redis's budget above our book, USD", round(float(off), 6), "0 to 0.001", same),
+    ]  # fmt: skip
+
+
+# --- 4: outage ----------------------------------------------------------------------------
+
+
+def outage(load: Load, *, short: bool) -> list[Figure]:
+    """The service goes down while all are busy: they fall silent, and come back by themselves."""
+    from axiom.resilience.breaker import Policy, State
+
+    policy = Policy()
+    runs, each, down_s = (3, 25, 6.0) if short else (10, 60, 60.0)
+    params = {"model": LARGE, "max_tokens": 400, "output_tokens": 150}
+    load.begin()
+    with load.watched():
+        sent = [load.send(range(n * each, (n + 1) * each), **params) for n in range(runs)]
+        until(lambda: len(load.paid()) > WORKERS * THREADS, 30, "busy workers")
+        load.fake.control(down="unavailable")
+        until(lambda: load.breaker.status().state is State.OPEN, 30, "an open breaker")
+        seen_open_at = time.time()
+        time.sleep(down_s)
+        load.fake.control(down=None)
+        back_at = time.time()
+        until(lambda: load.breaker.status().state is State.CLOSED, 150, "a closed breaker")
+        closed_at = time.time()
+        states = load.wait_ended(sent, 180)
+    steps = Counter(step["state"] for step in load.steps(sent))
+    failed = [row["at"] for row in load.fake.books() if row["status"] == 503]
+    after = [row["at"] for row in load.fake.books() if row["at"] >= back_at]
+    threshold_at = failed[policy.failures - 1]
+    stragglers = [at for at in failed[policy.failures :] if at <= threshold_at + policy.cool_down_s]
+    probes = [at for at in failed if at > threshold_at + policy.cool_down_s * 0.9]
+    silent_after = max((at - threshold_at for at in stragglers), default=0.0)
+    gaps = [b - a for a, b in zip([threshold_at, *probes], [*probes, after[0]], strict=True)]
+    alone = all(gap >= policy.cool_down_s * 0.9 for gap in gaps)
+    return [
+        Figure("failures before it opened", policy.failures),
+        Figure("open after the threshold, s", round(max(0.0, seen_open_at - threshold_at), 2),
+               "<= 1", seen_open_at - threshold_at <= 1),
+        Figure("calls after the threshold", len(stragglers)),
+        Figure("last of them after, s", round(silent_after, 2), "<= 1", silent_after <= 1),
+        Figure(f"probes in {down_s:.0f} s", len(probes), ">= 1", bool(probes)),
+        Figure("shortest time between probes, s", round(min(gaps), 1), ">= 4.5", alone),
+        Figure("closed after the service was back, s", round(closed_at - back_at, 1), "by itself"),
+        Figure("runs succeeded", states["succeeded"], str(runs), states["succeeded"] == runs),
+        Figure("tasks failed", steps["failed"], "0", not steps["failed"]),
+    ]  # fmt: skip
+
+
+SCENARIOS: Mapping[str, Callable[..., list[Figure]]] = {
+    "limits": limits, "budget": budget, "crashes": crashes, "outage": outage,
+}  # fmt: skip
+
+
+def main() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    options = [word for word in sys.argv[1:] if word.startswith("--")]
+    wanted = [word for word in sys.argv[1:] if word in SCENARIOS] or list(SCENARIOS)
+    found: dict[str, list[Figure]] = {}
+    with loading() as load:
+        for name in wanted:
+            found[name] = SCENARIOS[name](load, short="--short" in options)
+            table = Table(name, "measured", "bound", "")
+            for figure in found[name]:
+                mark = ("met" if figure.holds else "NOT MET") if figure.bound else ""
+                table.add_row(figure.name, f"{figure.value}", figure.bound, mark)
+            Console().print(table)
+    if "--json" in options:
+        told = {
+            name: {each.name: {"value": each.value, "bound": each.bound, "met": each.holds}
+                   for each in figures}
+            for name, figures in found.items()
+        }  # fmt: skip
+        print(json.dumps(told))
+    sys.exit(not all(each.holds for figures in found.values() for each in figures))
+
+
+if os.environ.get("LOAD_WORKER"):
+    app = make_app()
+if __name__ == "__main__":
+    main()
