@@ -34,7 +34,7 @@ check: setup  ## Lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup  ## Measure: each figure beside its peer or its limit (a few minutes)
+bench: setup  ## Measure: each figure beside its peer or its limit (a quarter of an hour)
 	@for each in benchmarks/*.py; do echo "$$each"; $(BIN)/python $$each || exit 1; done
 
 lock: setup  ## Pin the newest versions that pyproject.toml allows, with hashes and without addresses
