@@ -82,8 +82,11 @@ def _run_started(
         if started.attempt > MAX_ATTEMPTS:
             raise AxiomError(f"gave up: {MAX_ATTEMPTS} attempts ended without an answer")
         context = _context(engine, run_id, call, started)
-        CURRENT.set(context)
-        output = flow.steps()[call.step](context)
+        here = CURRENT.set(context)
+        try:
+            output = flow.steps()[call.step](context)
+        finally:
+            CURRENT.reset(here)
     except Exception as error:
         if isinstance(error, Refused) and may_defer:
             return _deferred(engine, run_id, call, error)
