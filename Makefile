@@ -39,10 +39,10 @@ bench: setup  ## Measure: each figure beside its peer or its limit (a quarter of
 
 lock: setup  ## Pin the newest versions that pyproject.toml allows, with hashes and without addresses
 	@$(BIN)/uv pip compile pyproject.toml --extra embedded --group dev --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --upgrade --quiet -o requirements.txt
 	@echo uv | $(BIN)/uv pip compile - --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements-uv.txt
+	  --no-header --no-annotate --upgrade --quiet -o requirements-uv.txt
 
 clean:  ## Remove .venv and the data of the embedded servers
 	rm -rf $(VENV) .axiom
