@@ -20,7 +20,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -104,10 +104,8 @@ class BatchingGateway:
         # under no lock: what is queued although it was just answered is not handed in
         if found := self.queue.answer(name):
             return gateway.known(name, found)
-        call = make_call(
-            question, name, id=name, attempt=0, imitation=gateway.imitation, batch=True
-        )
-        raise _not_yet(self.queue.put(call, make_request(question)))
+        call = make_call(question, name, attempt=0, imitation=gateway.imitation, batch=True)
+        raise _not_yet(self.queue.put(replace(call, id=name), make_request(question)))
 
 
 def _not_yet(place: Place) -> AxiomError:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -27,7 +27,14 @@ import structlog
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.analysts.question import Answer, Question
-from axiom.errors import AxiomError, BudgetSpent, ConfigError, InBatch, ServiceDown
+from axiom.errors import (
+    AxiomError,
+    BudgetSpent,
+    ConfigError,
+    InBatch,
+    ServiceDown,
+    StoreUnavailable,
+)
 from axiom.flow import CURRENT
 from axiom.model import Json
 from axiom.paid import Call, Standing, Usage
@@ -52,8 +59,9 @@ _rng = random.Random()
 class Book(Protocol):
     """Keeps calls and answers; see `axiom/stores/calls.py`."""
 
-    def asking(self, question_hash: str) -> AbstractContextManager[Standing]: ...  # noqa: D102
+    def asking(self, draft: Call) -> AbstractContextManager[Standing]: ...  # noqa: D102
     def begin(self, call: Call) -> None: ...  # noqa: D102
+    def withdraw(self, call: Call) -> None: ...  # noqa: D102
     def finish(  # noqa: D102
         self, call: Call, usage: Usage, usd: Decimal, *,
         text: str, stop_reason: str, model: str, request_id: str | None,
@@ -101,12 +109,13 @@ class Gateway:
             AxiomError: Claude says that the question is wrong; asking again would not help.
         """
         name = self.name_of(question)
-        with self.book.asking(name) as standing:
+        draft = make_call(question, name, attempt=0, imitation=self.imitation)
+        with self.book.asking(draft) as standing:
             if standing.answer:
                 return self.known(name, standing.answer)
             if standing.in_batch:  # it is paid already
                 raise InBatch()
-            return self._ask(name, question, standing)
+            return self._ask(question, draft, standing)
 
     def name_of(self, question: Question) -> str:
         """Return what a question's calls and answer are kept under."""
@@ -121,8 +130,8 @@ class Gateway:
         model = self.model_name(found["model"])
         return Answer(found["text"], found["stop_reason"], model, name, known=True)
 
-    def _ask(self, name: str, question: Question, standing: Standing) -> Answer:
-        asked = _Asked(self, name, question, standing)
+    def _ask(self, question: Question, draft: Call, standing: Standing) -> Answer:
+        asked = _Asked(self, question, draft, standing)
         retrying = retry.retrying(
             self.policy, worth_it=_worth_it, retry_after_s=retry_after_s,
             clock=time.monotonic, sleep=self.sleep, rng=_rng,
@@ -137,19 +146,19 @@ class Gateway:
 class _Asked:
     """One question on its way: its reservation and its attempts."""
 
-    def __init__(self, gateway: Gateway, name: str, question: Question, standing: Standing) -> None:
-        self._gateway, self._name, self._question = gateway, name, question
-        self._attempts, self._set_by_hand = standing.attempts, standing.limits
-        self._call = self._next_call()
+    def __init__(
+        self, gateway: Gateway, question: Question, draft: Call, standing: Standing
+    ) -> None:
+        self._gateway, self._question, self._set_by_hand = gateway, question, standing.limits
+        # who comes after a crash before the call finds the same reservation and turn
+        self._call = numbered(draft, standing.attempts + 1)
+        self._is_booked = True  # by the store, when it was asked for the answer
         self._is_reserved = self._may_be_paid = False
 
-    def _next_call(self) -> Call:
-        self._attempts += 1
-        # who comes after a crash before the call finds the same reservation and turn
-        return make_call(
-            self._question, self._name, id=f"{self._name}-{self._attempts}",
-            attempt=self._attempts, imitation=self._gateway.imitation,
-        )  # fmt: skip
+    def _next_call(self) -> None:
+        # the next attempt has a row, a turn and a reservation of its own
+        self._call = numbered(self._call, self._call.attempt + 1)
+        self._is_booked = False
 
     # --- budget ---
 
@@ -166,9 +175,19 @@ class _Asked:
 
         What may be paid stays reserved until the book says what became of it: the sweep asks.
         """
-        if self._is_reserved and not self._may_be_paid:
+        if self._may_be_paid:
+            return
+        with suppress(StoreUnavailable):  # then the sweep counts it at its worst
+            self._withdraw()
+        if self._is_reserved:
             self._gateway.budget.release(self._call.id)
             self._is_reserved = False
+
+    def _withdraw(self) -> None:
+        # or who dies while it waits leaves a call in the book that was never made
+        if self._is_booked:
+            self._gateway.book.withdraw(self._call)
+            self._is_booked = False
 
     def _spend(self, attempt: Attempt, usd: Decimal) -> None:
         attempt.also.append(self._gateway.budget.settling(self._call.id, usd))
@@ -182,9 +201,11 @@ class _Asked:
         reserve = None if self._is_reserved else self._reserving()
         self._is_reserved = True
         guard = self._gateway.guard(question.model)
-        with guard.attempt(self._call.id, costs, reserve, self._overspent) as attempt:
+        limited = guard.attempt(self._call.id, costs, reserve, self._overspent, self._withdraw)
+        with limited as attempt:
             self._may_be_paid = True
-            self._gateway.book.begin(self._call)
+            if not self._is_booked:
+                self._gateway.book.begin(self._call)
             return self._called(attempt, costs)
 
     def _called(self, attempt: Attempt, costs: Costs) -> Answer:
@@ -212,18 +233,18 @@ class _Asked:
             )
         text = "".join(block.text for block in message.content if block.type == "text")
         usd = compute_usd(call.model, usage)
-        self._gateway.book.finish(
-            call, usage, usd, text=text, stop_reason=message.stop_reason or "none",
-            model=message.model, request_id=headers.get("request-id"),
-        )  # fmt: skip
         attempt.outcome = Outcome.OK
         attempt.costs = Costs(
             usage.input_tokens + usage.cache_write_5m + usage.cache_write_1h, usage.output_tokens
         )
         attempt.headers = _limits_of(headers)
         self._spend(attempt, usd)
+        attempt.settle_while(lambda: self._gateway.book.finish(
+            call, usage, usd, text=text, stop_reason=message.stop_reason or "none",
+            model=message.model, request_id=headers.get("request-id"),
+        ))  # fmt: skip
         model = self._gateway.model_name(message.model)
-        return Answer(text, message.stop_reason or "none", model, self._name)
+        return Answer(text, message.stop_reason or "none", model, self._call.question_hash)
 
     def _failed(self, attempt: Attempt, error: Any) -> None:
         headers = dict(error.response.headers)
@@ -236,9 +257,8 @@ class _Asked:
         self._rename(attempt)
 
     def _rename(self, attempt: Attempt) -> None:
-        # the next attempt has a row, a turn and a reservation of its own
         self._spend(attempt, Decimal(0))
-        self._call = self._next_call()
+        self._next_call()
 
     def _unanswered(self, attempt: Attempt, error: BaseException, costs: Costs) -> None:
         attempt.outcome = Outcome.SERVICE_FAILURE
@@ -252,7 +272,7 @@ class _Asked:
     def _lost(self, attempt: Attempt, outcome: str, costs: Costs) -> None:
         self._gateway.book.lose(self._call, outcome)
         self._spend(attempt, self._call.worst_usd)
-        self._call = self._next_call()
+        self._next_call()
         attempt.costs = costs
 
     # --- the request ---
@@ -271,13 +291,18 @@ class _Asked:
         return _size(self._question)
 
 
+def numbered(call: Call, attempt: int) -> Call:
+    """Return the same call as another attempt."""
+    return replace(call, id=f"{call.question_hash}-{attempt}", attempt=attempt)
+
+
 def make_call(
-    question: Question, name: str, *, id: str, attempt: int, imitation: bool, batch: bool = False
+    question: Question, name: str, *, attempt: int, imitation: bool, batch: bool = False
 ) -> Call:
     """Return the call that a question will be, for the step that runs here."""
     here = CURRENT.get()
     return Call(
-        id=id,
+        id=f"{name}-{attempt}",
         attempt=attempt,
         question_hash=name,
         pipeline=here.pipeline if here else "none",

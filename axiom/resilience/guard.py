@@ -25,12 +25,16 @@ from axiom.resilience.breaker import Breaker, Open, Outcome, Transition
 from axiom.resilience.budget import Reserved, Spent
 from axiom.resilience.bulkhead import Bulkhead, Entered, Full
 from axiom.resilience.rate_limit import Costs, Granted, RateLimit, Wait
-from axiom.resilience.store import Step, run_together
+from axiom.resilience.store import Step, run_together, send_together
 
 log = structlog.get_logger(__name__)
 HOLD_S = 5.0  # longer waits hand the thread back
 HOLD_ALL_S = 15.0  # all of them together; below this a reservation is not taken for dead
 FULL_WAIT_S = 0.1
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def new_holder() -> str:
@@ -41,13 +45,27 @@ def new_holder() -> str:
 
 @dataclass(slots=True)
 class Attempt:
-    """How an attempt ended; the caller fills it in."""
+    """How an attempt ended; the caller fills it in, and may say so before the block ends."""
 
+    settling: Callable[[], Callable[[], None]]  # begins to tell the limits; returns what ends it
     outcome: Outcome = Outcome.IGNORED
     costs: Costs | None = None  # None: the service took nothing from the limits
     headers: dict[str, str] | None = None
     pause_s: float = 0.0
     also: list[Step[Any]] = field(default_factory=list)  # to be told in the same message
+    settled: bool = False
+
+    def settle_while(self, keep: Callable[[], None]) -> None:
+        """Tell the limits how it ended while the answer is kept, since neither waits for the other.
+
+        Whoever dies between the two has settled what was spent, and left an open row in the
+        book that the sweep counts at its worst; or the reverse, and the sweep settles.
+        """
+        self.settled, wait = True, self.settling()
+        try:
+            keep()
+        finally:
+            wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +86,12 @@ class Guard:
         costs: Costs,
         reserve: Step[Reserved | Spent] | None,
         refuse: Callable[[Spent], Exception],
+        before_waiting: Callable[[], None] = _nothing,
     ) -> Iterator[Attempt]:
         """Let one attempt through; say on the `Attempt` how it ended.
 
         `reserve` puts its money aside, unless that was done; `refuse` makes the error of a
-        budget that cannot pay.
+        budget that cannot pay; `before_waiting` is called before each wait.
 
         Raises:
             BreakerOpen: the service is down.
@@ -80,13 +99,13 @@ class Guard:
             StoreUnavailable: Redis is away.
         """
         holder = new_holder()
-        self._admit(holder, ticket, costs, reserve, refuse)
-        attempt = Attempt()
+        self._admit(holder, ticket, costs, reserve, refuse, before_waiting)
+        attempt = Attempt(lambda: self._settling(holder, ticket, attempt))
         try:
             yield attempt
         finally:
-            with suppress(StoreUnavailable):  # leases end by themselves, budgets are swept
-                self._settle(holder, ticket, attempt)
+            if not attempt.settled:
+                attempt.settling()()
 
     def _admit(
         self,
@@ -95,6 +114,7 @@ class Guard:
         costs: Costs,
         reserve: Step[Reserved | Spent] | None,
         refuse: Callable[[Spent], Exception],
+        before_waiting: Callable[[], None],
     ) -> None:
         first: list[Step[Any]] = [reserve] if reserve else []
         waited_s = 0.0
@@ -110,8 +130,9 @@ class Guard:
                 raise error
             _tell(state.transition)
             if isinstance(turn, Granted):
-                return self._enter(holder, ticket, place)
+                return self._enter(holder, ticket, place, before_waiting)
             self.bulkhead.leave(holder)
+            before_waiting()
             self.sleep(turn.seconds)
             waited_s += turn.seconds
 
@@ -123,9 +144,16 @@ class Guard:
             steps.append(self.rate.releasing(ticket))
         run_together(self.client, *steps)
 
-    def _enter(self, holder: str, ticket: str, place: Entered | Full) -> None:
+    def _enter(
+        self,
+        holder: str,
+        ticket: str,
+        place: Entered | Full,
+        before_waiting: Callable[[], None],
+    ) -> None:
         waited_s = 0.0
         while not isinstance(place, Entered):
+            before_waiting()
             if waited_s >= HOLD_S:
                 self._give_back(holder, ticket, keep_turn=False)
                 raise Refused("too many calls to Claude are in flight", HOLD_S)
@@ -133,7 +161,7 @@ class Guard:
             waited_s += FULL_WAIT_S
             place = self.bulkhead.enter(holder, self.lease_s)
 
-    def _settle(self, holder: str, ticket: str, attempt: Attempt) -> None:
+    def _settling(self, holder: str, ticket: str, attempt: Attempt) -> Callable[[], None]:
         costs, headers = attempt.costs, attempt.headers
         steps: list[Step[Any]] = [
             self.breaker.recording(holder, attempt.outcome), *attempt.also,
@@ -144,7 +172,16 @@ class Guard:
             steps.append(correct)
         if attempt.pause_s:
             steps.append(self.rate.pausing(attempt.pause_s))
-        _tell(run_together(self.client, *steps)[0])
+        try:
+            answers = send_together(self.client, *steps)
+        except StoreUnavailable:
+            return _nothing
+
+        def wait() -> None:
+            with suppress(StoreUnavailable):  # leases end by themselves, budgets are swept
+                _tell(answers()[0])
+
+        return wait
 
 
 def _refusal(
@@ -178,7 +215,8 @@ def watched(breaker: Breaker) -> Iterator[Attempt]:
     if isinstance(state, Open):
         raise _is_open(state)
     _tell(state.transition)
-    attempt = Attempt()
+
+    attempt = Attempt(lambda: _nothing)
     try:
         yield attempt
     finally:

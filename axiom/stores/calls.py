@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,6 +14,8 @@ from axiom.stores.postgres import Postgres, named_queries
 
 Group = Literal["pipeline", "model", "company", "day"]
 SCOPES = ("day", "pipeline", "run")
+# asdict() would copy each value, and take as long as a way to the server
+_CALL, _USAGE = tuple(Call.__dataclass_fields__), tuple(Usage.__dataclass_fields__)
 
 
 class CallBook:
@@ -33,13 +34,16 @@ class CallBook:
     # --- questions ---
 
     @contextmanager
-    def asking(self, question_hash: str) -> Iterator[Standing]:
+    def asking(self, draft: Call) -> Iterator[Standing]:
         """Let no other worker put this question meanwhile; wait while one does.
 
+        Unless the question needs no call, one is booked at once: the draft, with the next
+        attempt's number and id. Who must wait before it withdraws it and begins it later.
         The lock is this thread's connection's, and ends with it.
         """
-        asked = {"question_hash": question_hash, "key": f"question/{question_hash}"}
-        row = self._db.query(self._sql["ask"], asked)[0]
+        asked = _row(draft) | {"key": f"question/{draft.question_hash}"}
+        look = self._db.planned("known_of", self._sql["known_of"])
+        row = self._db.query("; ".join((self._sql["ask"], self._sql["begun"], look)), asked)[0]
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
         self._held.key = asked["key"]
         try:
@@ -52,7 +56,12 @@ class CallBook:
 
     def begin(self, call: Call) -> None:
         """Book a call that is about to be made, at its worst."""
-        self._db.query(self._sql["begin"], _row(call))
+        begin = self._db.planned("begin_call", self._sql["begin"])
+        self._db.query(f"{begin}; {self._sql['begun']}", _row(call))
+
+    def withdraw(self, call: Call) -> None:
+        """Strike out a call that was booked and not made."""
+        self._db.execute(self._sql["withdraw"], {"id": call.id})
 
     def finish(
         self,
@@ -66,12 +75,12 @@ class CallBook:
         request_id: str | None,
     ) -> None:
         """Keep the answer and what it cost, together."""
-        row = _row(call) | asdict(usage) | {
+        row = _row(call) | {name: getattr(usage, name) for name in _USAGE} | {
             "usd": usd, "text": text, "stop_reason": stop_reason, "outcome": stop_reason,
             "answered_by": model, "request_id": request_id,
         }  # fmt: skip
         # statements in one message are one transaction
-        parts = [self._sql["finish"], self._sql["keep_answer"]]
+        parts = [self._db.planned(f"{name}_call", self._sql[name]) for name in ("finish", "keep")]
         if key := getattr(self._held, "key", None):
             parts = [self._sql["keeping"], *parts, self._sql["asked"]]
         self._db.execute("; ".join(parts), row | {"key": key})
@@ -121,4 +130,4 @@ class CallBook:
 
 
 def _row(call: Call) -> dict[str, Any]:
-    return asdict(call) | {"subjects": list(call.subjects)}
+    return {name: getattr(call, name) for name in _CALL} | {"subjects": list(call.subjects)}

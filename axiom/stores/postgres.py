@@ -81,7 +81,7 @@ class Connection(psycopg2.extensions.connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.planned: set[str] = set()
+        self.planned: dict[str, str] = {}  # what runs each, by name
 
 
 class Postgres:
@@ -127,13 +127,14 @@ class Postgres:
         For what is run at every step: planning takes longer than running it. The parameters
         are those of `sql`, by name.
         """
-        names = list(dict.fromkeys(_PARAMETER.findall(sql)))
         connection = self.connection()
         if name not in connection.planned:
+            names = list(dict.fromkeys(_PARAMETER.findall(sql)))
             numbered = _PARAMETER.sub(lambda m: f"${names.index(m[1]) + 1}", sql)
             self.execute(f"PREPARE {name} AS {numbered}")
-            connection.planned.add(name)
-        return f"EXECUTE {name}({', '.join(f'%({each})s' for each in names)})"
+            given = ", ".join(f"%({each})s" for each in names)
+            connection.planned[name] = f"EXECUTE {name}({given})"
+        return connection.planned[name]
 
     @contextmanager
     def _statement(self) -> Iterator[Cursor]:

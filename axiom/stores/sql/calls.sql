@@ -3,12 +3,26 @@
 -- answer; the second is let go of when that can be seen
 SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
 SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
-SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
-        FROM answers WHERE question_hash = %(question_hash)s) AS answer,
-       (SELECT count(*) FROM calls WHERE question_hash = %(question_hash)s) AS attempts,
-       (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
-       EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
-               AND state IN ('submitting', 'submitted')) AS in_batch;
+
+-- :known_of a question; and unless it needs no call, book the one that is about to be made (see
+-- begin)
+WITH known AS (
+    SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
+            FROM answers WHERE question_hash = %(question_hash)s) AS answer,
+           (SELECT coalesce(max(attempt), 0) FROM calls WHERE question_hash = %(question_hash)s)
+               AS attempts,
+           (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
+           EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
+                   AND state IN ('submitting', 'submitted')) AS in_batch
+), begun AS (
+    INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
+                       worst_usd, imitation)
+    SELECT %(question_hash)s || '-' || attempts + 1, %(question_hash)s, attempts + 1,
+           %(pipeline)s::text, %(run_id)s::text, %(step)s::text, %(subjects)s::text[],
+           %(prompt)s::text, %(model)s::text, %(worst_usd)s::numeric, %(imitation)s::boolean
+    FROM known WHERE answer IS NULL AND NOT in_batch
+)
+SELECT * FROM known;
 
 -- :keeping an answer, until it can be seen; see :ask
 SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
@@ -24,6 +38,8 @@ INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects,
 VALUES (%(id)s, %(question_hash)s, %(attempt)s, %(pipeline)s, %(run_id)s, %(step)s, %(subjects)s,
         %(prompt)s, %(model)s, %(worst_usd)s, %(imitation)s, %(batch_id)s)
 ON CONFLICT DO NOTHING;
+
+-- :begun without waiting for the disk
 SELECT set_config('synchronous_commit', 'off', true);
 
 -- :finish settle a call that was answered; also one that was given up as lost
@@ -44,10 +60,13 @@ SET state = 'answered', outcome = excluded.outcome, usd = excluded.usd,
     request_id = excluded.request_id, ended_at = excluded.ended_at
 WHERE calls.state IN ('open', 'lost');
 
--- :keep_answer keep what was said; the first answer stays
+-- :keep what was said; the first answer stays
 INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
 VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
 ON CONFLICT DO NOTHING;
+
+-- :withdraw a call that was booked and must wait, or was refused by a limit of ours
+DELETE FROM calls WHERE id = %(id)s AND state = 'open';
 
 -- :fail a call that cost nothing
 UPDATE calls SET state = 'failed', outcome = %(outcome)s, usd = 0, request_id = %(request_id)s,

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from axiom.analysts.batches import Batches
-from axiom.analysts.gateway import make_request
+from axiom.analysts.gateway import make_call, make_request
 from axiom.analysts.question import Answer, Question
 from axiom.config import Settings
 from axiom.errors import AxiomError, BudgetSpent, InBatch, StoreUnavailable
@@ -226,7 +226,8 @@ def test_what_is_out_in_a_batch_is_not_asked_live(make: Any, fake: FakeClaude) -
 def test_what_is_asked_live_at_this_moment_is_left_out(claude: Claude, fake: FakeClaude) -> None:
     put(claude, question())
     other = Claude(claude._settings)
-    with other.book.asking(claude.gateway.name_of(question())):
+    name = claude.gateway.name_of(question())
+    with other.book.asking(make_call(question(), name, attempt=0, imitation=True)):
         elsewhere(desk(claude).work)
         assert rows(claude)[0]["state"] == "queued"
         assert claude.budget.open_calls() == []
@@ -255,8 +256,7 @@ def test_the_budget_holds_back_and_a_raised_one_lets_go(make: Any, fake: FakeCla
 
 
 def is_answered(claude: Claude, asked: Question) -> bool:
-    with claude.book.asking(claude.gateway.name_of(asked)) as standing:
-        return standing.answer is not None
+    return claude.queue.answer(claude.gateway.name_of(asked)) is not None
 
 
 @pytest.mark.parametrize("fault", ["api_error", "overloaded"])
