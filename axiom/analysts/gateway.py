@@ -158,7 +158,7 @@ class _Asked:
     def _next_call(self) -> None:
         # the next attempt has a row, a turn and a reservation of its own
         self._call = numbered(self._call, self._call.attempt + 1)
-        self._is_booked = False
+        self._is_booked = self._may_be_paid = False
 
     # --- budget ---
 
@@ -191,7 +191,7 @@ class _Asked:
 
     def _spend(self, attempt: Attempt, usd: Decimal) -> None:
         attempt.also.append(self._gateway.budget.settling(self._call.id, usd))
-        self._is_reserved = self._may_be_paid = False
+        self._is_reserved = False
 
     # --- attempts ---
 
