@@ -72,6 +72,15 @@ class Settings(BaseSettings):
     correlation_windows: Annotated[tuple[int, ...], NoDecode] = (60, 120, 250)
     schedules: Literal["on", "off"] = "on"
     stall_after_s: float = Field(15.0, gt=0)
+    give_up_after_h: float = Field(48.0, gt=0)  # past its deadline, a run has failed
+
+    # backfills, and how long what is kept is kept (0: for ever)
+    backfill_runs: int = Field(2, ge=1)  # of one backfill at once
+    keep_runs_days: int = Field(90, ge=0)  # with their steps; by month
+    keep_prices_days: int = Field(0, ge=0)  # by month
+    keep_quarantine_days: int = Field(90, ge=0)
+    keep_audit_days: int = Field(730, ge=0)
+
     ready_file: Path | None = None  # touched when the process is ready; set by `axiom up`
     flower_port: int = Field(5555, ge=0, le=65535)
     log_format: Literal["json", "console"] = "json"

@@ -20,7 +20,9 @@ from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
 if TYPE_CHECKING:
     from axiom.analysts.degrading import Analyst
     from axiom.ledger.actions import Actions
+    from axiom.ledger.backfills import Backfills
     from axiom.ledger.ledger import Ledger
+    from axiom.ledger.schedules import Schedules
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
     from axiom.providers.universe import Universe
@@ -68,6 +70,21 @@ class Services:
         from axiom.ledger.actions import Actions
 
         return Actions(self.postgres, self.ledger)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When each pipeline runs."""
+        from axiom.ledger.schedules import Schedules
+        from axiom.tasks.schedules import defaults
+
+        return Schedules(self.postgres, defaults())
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        """Ranges that are run beside the live work."""
+        from axiom.ledger.backfills import Backfills
+
+        return Backfills(self.postgres)
 
     @property
     def history(self) -> Ledger:
