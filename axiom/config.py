@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    # --- heartbeats and alerts ---
+    heartbeat_s: float = Field(5.0, gt=0)  # how often a process says that it lives
+    gone_after_s: float = Field(20.0, gt=0)  # without that, it is taken to be dead
+
     @field_validator("rss_feeds", "correlation_windows", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
