@@ -14,7 +14,7 @@ AxiomError
 │   └── BudgetSpent          a scope cannot pay the worst case of this call
 ├── ReplayEnded              the replay has shown its last day
 ├── ArtifactMissing          what an earlier step handed on has expired
-├── UnknownPipeline, UnknownRun
+├── UnknownPipeline, UnknownRun, UnknownAlert
 └── AlreadyRunning           another `axiom up` holds this data directory
 """
 
@@ -102,6 +102,10 @@ class UnknownPipeline(AxiomError):
 
 class UnknownRun(AxiomError):
     """No run has this id."""
+
+
+class UnknownAlert(AxiomError):
+    """No alert has this id, or it is past what is asked of it."""
 
 
 class AlreadyRunning(AxiomError):
