@@ -17,7 +17,6 @@ from axiom.cli.processes import age
 MB = 2**20
 HEAD = "bold"
 LOST = "red"
-FIXED_LINES = 1 + 5 + 2 + 2 + 1  # title, pipelines, two titles with one line each at least, foot
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -44,8 +43,6 @@ def _title(frame: Mapping[str, Any], width: int) -> Text:
     for each in frame.get("services") or []:
         line.append(f"  {each['name']} ", "")
         line.append("●", "green" if each["up"] else "bold red")
-    for name in frame["errors"]:
-        line.append(f"  {name} away", LOST)
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -162,8 +159,11 @@ def _filled(table: Table, rows: int, frame: Mapping[str, Any], what: str) -> Tab
 
 
 def _missing(frame: Mapping[str, Any], what: str, nothing: str) -> Text:
-    known = what in frame
-    return Text(nothing if known else "not known", style="dim" if known else LOST)
+    if what in frame:
+        return Text(nothing, style="dim")
+    source = "broker" if what in ("queues", "processes") else "ledger"
+    error = frame["errors"].get(source)
+    return Text(f"not known: {one_line(error)}" if error else "asking", style=LOST if error else "")
 
 
 def one_line(text: str) -> str:
