@@ -118,13 +118,7 @@ if settings().analyst == "claude":
 imports = [
     f"axiom.tasks.{name}"
     for name in (
-        "ingestion",
-        "graph",
-        "events",
-        "correlation",
-        "watch",
-        "backfill",
-        "retention",
-        "batches",
+        *("ingestion", "graph", "events", "correlation"),
+        *("watch", "backfill", "retention", "batches", "pulse"),
     )
 ]
