@@ -109,5 +109,5 @@ if settings().analyst == "claude":
 
 imports = [
     f"axiom.tasks.{name}"
-    for name in ("ingestion", "graph", "events", "correlation", "watch", "batches")
+    for name in ("ingestion", "graph", "events", "correlation", "watch", "batches", "health")
 ]

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    # what a process tells of itself: /live, /ready, /health, /metrics; traces
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(0, ge=0, le=65535)  # 0: a free one, told in <data_dir>/health
+    otlp_endpoint: str = ""  # such as http://collector:4318; empty: no traces
+
     @field_validator("rss_feeds", "correlation_windows", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
