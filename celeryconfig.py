@@ -109,5 +109,14 @@ if settings().analyst == "claude":
 
 imports = [
     f"axiom.tasks.{name}"
-    for name in ("ingestion", "graph", "events", "correlation", "watch", "batches", "health")
+    for name in (
+        "ingestion",
+        "graph",
+        "events",
+        "correlation",
+        "watch",
+        "batches",
+        "pulse",
+        "health",
+    )
 ]

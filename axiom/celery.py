@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_ready
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    celeryd_after_setup,
+    setup_logging,
+    worker_ready,
+)
 
 from axiom.config import settings
 from axiom.errors import ConfigError
@@ -32,6 +39,11 @@ broker_patch.apply()
 def _tell_ready(**_: Any) -> None:
     if path := settings().ready_file:
         path.touch()
+
+
+@before_task_publish.connect(weak=False)
+def _date(headers: dict[str, Any], **_: Any) -> None:
+    headers["sent_at"] = time.time()  # else nobody knows how old the oldest message is
 
 
 @celeryd_after_setup.connect(weak=False)

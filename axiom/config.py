@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     health_port: int = Field(0, ge=0, le=65535)  # 0: a free one, told in <data_dir>/health
     otlp_endpoint: str = ""  # such as http://collector:4318; empty: no traces
 
+    # --- heartbeats and alerts ---
+    heartbeat_s: float = Field(5.0, gt=0)  # how often a process says that it lives
+    gone_after_s: float = Field(20.0, gt=0)  # without that, it is taken to be dead
+
     @field_validator("rss_feeds", "correlation_windows", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
