@@ -98,7 +98,7 @@ def trigger(
     as_json: AsJson = False,
 ) -> None:
     """Ask the workers to run a pipeline now."""
-    from axiom.cli.commands import trigger as command
+    from axiom.cli.actions import trigger as command
 
     raise typer.Exit(
         command(pipeline, at, _parsed(params), overlap=overlap, wait=wait, as_json=as_json)
@@ -112,7 +112,7 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Stop a pipeline's schedule; runs asked for by a person still run."""
-    from axiom.cli.commands import pause as command
+    from axiom.cli.actions import pause as command
 
     command(pipeline, reason, as_json=as_json)
 
@@ -120,9 +120,36 @@ def pause(
 @cli.command()
 def resume(pipeline: Pipeline, as_json: AsJson = False) -> None:
     """Let a paused pipeline's schedule go on."""
-    from axiom.cli.commands import resume as command
+    from axiom.cli.actions import resume as command
 
     command(pipeline, as_json=as_json)
+
+
+RunId = Annotated[str, typer.Argument(help="A run's id, or the start of it.")]
+
+
+@cli.command()
+def cancel(
+    run_id: RunId,
+    reason: Annotated[str | None, typer.Option(help="Kept with the run, and shown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """End an active run; what it stored stays, nothing more is done."""
+    from axiom.cli.actions import cancel as command
+
+    command(run_id, reason, as_json=as_json)
+
+
+@cli.command()
+def retry(
+    run_id: RunId,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a failed, partial or cancelled run go on from what failed."""
+    from axiom.cli.actions import retry as command
+
+    raise typer.Exit(command(run_id, wait=wait, as_json=as_json))
 
 
 @cli.command()

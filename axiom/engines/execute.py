@@ -51,6 +51,7 @@ def execute_step(
     task_id: str,
     also_transient: tuple[type[BaseException], ...] = (),
     may_defer: bool = True,
+    retries: int = 0,
 ) -> Outcome:
     """Run a step once and record it; never raises for what the step did.
 
@@ -58,7 +59,9 @@ def execute_step(
     mapped or parallel step failed, or `failed` when all of its items did. A
     step in series that fails closes the run as `failed`.
     """
-    started = engine.ledger.start_step(run_id, call, worker=engine.worker, task_id=task_id)
+    started = engine.ledger.start_step(
+        run_id, call, worker=engine.worker, task_id=task_id, retries=retries
+    )
     if started is None:
         return Outcome("done")
     try:
@@ -171,7 +174,7 @@ def _failure(row: dict[str, Any]) -> str:
     return f"{row['name']}{f' ({items}{more})' if items else ''}: {row['error']}"
 
 
-def plan_run(engine: Engine, flow: Flow, run_id: str, task_id: str) -> Outcome:
+def plan_run(engine: Engine, flow: Flow, run_id: str, task_id: str, retries: int = 0) -> Outcome:
     """Run the planning step, where the flow has one, and keep the plan in the ledger.
 
     The outcome's output is the list of items.
@@ -180,7 +183,7 @@ def plan_run(engine: Engine, flow: Flow, run_id: str, task_id: str) -> Outcome:
     if flow.planner:
         first = Call(flow.planner)
         engine.ledger.plan(run_id, [first], {"shape": flow.describe(), "items": []})
-        planned = execute_step(engine, flow, run_id, first, task_id=task_id)
+        planned = execute_step(engine, flow, run_id, first, task_id=task_id, retries=retries)
         if planned.kind != "done":
             return planned
         items = _planned_items(engine.ledger, run_id, first)

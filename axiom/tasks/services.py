@@ -19,6 +19,7 @@ from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
 
 if TYPE_CHECKING:
     from axiom.analysts.degrading import Analyst
+    from axiom.ledger.actions import Actions
     from axiom.ledger.ledger import Ledger
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
@@ -60,6 +61,13 @@ class Services:
         from axiom.ledger.ledger import Ledger
 
         return Ledger(self.postgres)
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What persons do to runs."""
+        from axiom.ledger.actions import Actions
+
+        return Actions(self.postgres, self.ledger)
 
     @property
     def history(self) -> Ledger:
