@@ -130,6 +130,14 @@ class Settings(BaseSettings):
             )
         return url
 
+    def secrets(self) -> list[str]:
+        """Return every secret that these settings hold, for the logs to leave out."""
+        urls = [*(getattr(self, name) for name in _SCHEMES), *self._embedded().values()]
+        urls += [self.anthropic_base_url, self.otlp_endpoint, *self.rss_feeds]
+        values = [getattr(self, name) for name in type(self).model_fields]
+        held = [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
+        return [secret for secret in (*held, *map(_password_of, urls)) if secret]
+
     def _embedded(self) -> dict[str, str]:
         try:
             found: dict[str, str] = json.loads((self.data_dir / SERVERS_FILE).read_text())
@@ -138,6 +146,13 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             raise ConfigError("AXIOM_DATA_DIR", f"cannot read {SERVERS_FILE}: {error}") from error
         return found
+
+
+def _password_of(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:  # not an address, so that all of it may be one
+        return url
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -1,7 +1,7 @@
 -- :count_runs add the runs that ended, and their steps, to the totals; how many there were.
 -- A run that was retried ends again: of its steps only those of after its last end are new
 WITH due AS MATERIALIZED (
-    SELECT id, pipeline, state, started_at, ended_at, counted_at FROM runs
+    SELECT id, pipeline, state, created_at, started_at, ended_at, counted_at FROM runs
     WHERE ended_at IS NOT NULL AND counted_at IS DISTINCT FROM ended_at
     ORDER BY ended_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), marked AS (
@@ -9,7 +9,7 @@ WITH due AS MATERIALIZED (
 ), ended AS MATERIALIZED (
     SELECT due.pipeline, steps.name AS step, steps.state, greatest(steps.attempt - 1, 0) AS retries,
            EXTRACT(epoch FROM steps.ended_at - steps.started_at) AS seconds, steps.output
-    FROM due JOIN steps ON steps.run_id = due.id
+    FROM due JOIN steps ON steps.run_id = due.id AND steps.run_at = due.created_at
     WHERE steps.ended_at > coalesce(due.counted_at, '-infinity')
 ), took (name, labels, seconds) AS (
     SELECT 'axiom_run_duration_seconds', jsonb_build_object('pipeline', pipeline),
@@ -108,7 +108,7 @@ FROM runs WHERE state IN ('queued', 'running') GROUP BY pipeline;
 
 -- :active_steps the steps of runs that have not ended, by state
 SELECT runs.pipeline, steps.state, count(*) AS n
-FROM runs JOIN steps ON steps.run_id = runs.id
+FROM runs JOIN steps ON steps.run_id = runs.id AND steps.run_at = runs.created_at
 WHERE runs.state IN ('queued', 'running') AND steps.state IN ('pending', 'running', 'retrying')
 GROUP BY runs.pipeline, steps.state;
 
