@@ -119,6 +119,6 @@ imports = [
     f"axiom.tasks.{name}"
     for name in (
         *("ingestion", "graph", "events", "correlation"),
-        *("watch", "backfill", "retention", "batches", "pulse"),
+        *("watch", "backfill", "retention", "batches", "pulse", "health"),
     )
 ]

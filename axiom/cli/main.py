@@ -163,6 +163,27 @@ def status(as_json: AsJson = False) -> None:
 
 
 @cli.command()
+def logs(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id, or the start of it.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends, or Ctrl-C.")
+    ] = False,
+    level: Annotated[
+        str, typer.Option(help="From which level on: debug | info | warning | error")
+    ] = "info",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show what the steps of a run said, or those of all runs."""
+    from axiom.cli.logs import logs as command
+
+    command(run_id, step, level, limit, follow=follow, as_json=as_json)
+
+
+@cli.command()
 def costs(
     by: Annotated[str, typer.Option(help="pipeline | model | company | day")] = "pipeline",
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days back, today included.")] = 1,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from axiom.errors import AxiomError, RateLimited, Refused, StoreUnavailable, TransientError
 from axiom.flow import CURRENT, Artifacts, Call, Context, Flow
 from axiom.model import Json, RunState, Started
+from axiom.telemetry.observe import observed
+from axiom.telemetry.redact import redact
 
 if TYPE_CHECKING:
     from axiom.ledger.ledger import Ledger
@@ -65,7 +67,10 @@ def execute_step(
     if started is None:
         return Outcome("done")
     try:
-        return _run_started(engine, flow, run_id, call, started, also_transient, may_defer)
+        with observed(run_id, started.pipeline, call.step, call.item, started.attempt) as seen:
+            outcome = _run_started(engine, flow, run_id, call, started, also_transient, may_defer)
+            seen(outcome.kind, outcome.error)
+            return outcome
     except BaseException:  # it could not be recorded: who comes next must not find it held
         with suppress(StoreUnavailable):
             engine.ledger.let_go(run_id, call)
@@ -130,7 +135,7 @@ def _not_done(
     error: Exception,
     also_transient: tuple[type[BaseException], ...],
 ) -> Outcome:
-    text, trace = describe(error), traceback.format_exc()
+    text, trace = redact(describe(error)), redact(traceback.format_exc())
     if isinstance(error, (TransientError, *also_transient)) and started.attempt < MAX_ATTEMPTS:
         delay_s = backoff_s(started.attempt, error)
         engine.ledger.retry_step(run_id, call, error=text, traceback=trace, delay_s=delay_s)

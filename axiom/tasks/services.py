@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
     from axiom.stores.graph import GraphStore
+    from axiom.stores.log_lines import LogLines
     from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
     from axiom.stores.quarantine import Quarantine
@@ -97,6 +98,13 @@ class Services:
         from axiom.stores.prices import PriceStore
 
         return PriceStore(self.postgres)
+
+    @cached_property
+    def log_lines(self) -> LogLines:
+        """What steps said."""
+        from axiom.stores.log_lines import LogLines
+
+        return LogLines(self.postgres)
 
     @cached_property
     def quarantine(self) -> Quarantine:
