@@ -74,10 +74,20 @@ class Settings(BaseSettings):
     stall_after_s: float = Field(15.0, gt=0)
     ready_file: Path | None = None  # touched when the process is ready; set by `axiom up`
     flower_port: int = Field(5555, ge=0, le=65535)
+
+    # the console, and the login that it shares with Flower
+    console_host: str = "127.0.0.1"
+    console_port: int = Field(8080, ge=0, le=65535)  # 0: any that is free
+    console_names: Annotated[tuple[str, ...], NoDecode] = ()  # host names it is also reached by
+    console_user: str = Field("axiom", pattern=r"^[a-z][a-z0-9._-]{0,31}$")
+    console_password: SecretStr = SecretStr("")  # empty: made at the first start, kept in a file
+    console_idle_s: float = Field(8 * 3600.0, gt=0)  # a login ends when it was not used so long
+    console_session_s: float = Field(7 * 86_400.0, gt=0)  # and after this in any case
+
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("rss_feeds", "correlation_windows", mode="before")
+    @field_validator("rss_feeds", "correlation_windows", "console_names", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -91,6 +101,13 @@ class Settings(BaseSettings):
             if urlsplit(feed).scheme not in ("http", "https") or not urlsplit(feed).netloc:
                 raise ValueError("must be addresses that start with http:// or https://")
         return feeds
+
+    @field_validator("console_password")
+    @classmethod
+    def _long_enough(cls, password: SecretStr) -> SecretStr:
+        if 0 < len(password.get_secret_value()) < 12:
+            raise ValueError("must have 12 characters or more; leave it empty to have one made")
+        return password
 
     @field_validator(*_SCHEMES)
     @classmethod
@@ -145,7 +162,7 @@ def load_settings(**overrides: Any) -> Settings:
         variable = name if name.isupper() else f"AXIOM_{name.upper()}"
         problem = first["msg"].removeprefix("Value error, ")
         # an URL or a key may hold a password: say what is wrong, not what it was
-        secret = name.lower().endswith(("_url", "_key"))
+        secret = name.lower().endswith(("_url", "_key", "_password"))
         got = "" if secret else f" (got {first.get('input')!r})"
         raise ConfigError(variable, problem + got) from None
 

@@ -71,6 +71,15 @@ def release() -> None:
 
 
 @cli.command()
+def console() -> None:
+    """Serve the console: pages, live state, actions, JSON API."""
+    from axiom.config import settings
+    from axiom.console.serve import serve
+
+    serve(settings())
+
+
+@cli.command()
 def run(
     pipeline: Pipeline,
     at: At = None,
