@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from axiom import __version__
 from axiom.config import Settings
-from axiom.console import doors, intelligence, overview
+from axiom.console import actions, doors, intelligence, notes, overview, pipelines, runs
 from axiom.console.guard import Guard, wants_json
 from axiom.console.live import Live
 from axiom.console.web import Console, page
@@ -27,7 +27,7 @@ from axiom.login import built_in
 
 log = structlog.get_logger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-PAGES = (doors, overview)
+PAGES = (doors, overview, pipelines, runs, actions, notes)
 AGAIN_S = 3.0
 
 
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in intelligence.routers():
         app.include_router(router)
     app.mount("/static", _Static(directory=str(files("axiom.console").joinpath("static"))))
-    for kind in (AxiomError, HTTPException, RequestValidationError):
+    for kind in (AxiomError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _failed)
     app.add_middleware(Guard, access=console.access, threads=console.threads)
     names = {settings.console_host, *LOOPBACK, *settings.console_names} - {"0.0.0.0", "::"}
@@ -102,8 +102,10 @@ async def _failed(request: Request, error: Exception) -> Response:
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
         status, what = 422, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
-    else:
+    elif isinstance(error, AxiomError):
         status, what = _STATUS.get(type(error), 400), str(error)
+    else:  # its traceback is in the log
+        status, what = 500, "The console could not make this page; its log says why."
     if wants_json(request.scope):
         return JSONResponse({"error": what}, status)
     return _error_page(request.scope, status, what)

@@ -173,6 +173,7 @@ def page(request: Request, template: str, *, status: int = 200, **facts: Any) ->
     shell = {
         "who": getattr(request.state, "who", None), "path": request.url.path,
         "theme": theme if theme in THEMES else "", "said": _unquoted(said), "topic": None,
+        "status": status,
     }  # fmt: skip
     answer = HTMLResponse(render(template, **shell | facts), status)
     if said:
