@@ -52,6 +52,7 @@ broker_transport_options = _redis | {
     # never renewed, so above the hard limit + the longest countdown + grace
     "visibility_timeout": 1500,
     "unacked_restore_throttle": 1,  # looks every 10 s instead of every 100 s
+    "priority_steps": [0, 9],  # live work, and behind it what is made up for
 }
 result_backend_transport_options = _redis
 redis_socket_keepalive, redis_socket_timeout = True, 30
@@ -109,5 +110,14 @@ if settings().analyst == "claude":
 
 imports = [
     f"axiom.tasks.{name}"
-    for name in ("ingestion", "graph", "events", "correlation", "watch", "batches")
+    for name in (
+        "ingestion",
+        "graph",
+        "events",
+        "correlation",
+        "watch",
+        "batches",
+        "pulse",
+        "health",
+    )
 ]

@@ -87,6 +87,15 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    # what a process tells of itself: /live, /ready, /health, /metrics; traces
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(0, ge=0, le=65535)  # 0: a free one, told in <data_dir>/health
+    otlp_endpoint: str = ""  # such as http://collector:4318; empty: no traces
+
+    # --- heartbeats and alerts ---
+    heartbeat_s: float = Field(5.0, gt=0)  # how often a process says that it lives
+    gone_after_s: float = Field(20.0, gt=0)  # without that, it is taken to be dead
+
     @field_validator("rss_feeds", "correlation_windows", "console_names", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
@@ -138,6 +147,14 @@ class Settings(BaseSettings):
             )
         return url
 
+    def secrets(self) -> list[str]:
+        """Return every secret that these settings hold, for the logs to leave out."""
+        urls = [*(getattr(self, name) for name in _SCHEMES), *self._embedded().values()]
+        urls += [self.anthropic_base_url, self.otlp_endpoint, *self.rss_feeds]
+        values = [getattr(self, name) for name in type(self).model_fields]
+        held = [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
+        return [secret for secret in (*held, *map(_password_of, urls)) if secret]
+
     def _embedded(self) -> dict[str, str]:
         try:
             found: dict[str, str] = json.loads((self.data_dir / SERVERS_FILE).read_text())
@@ -146,6 +163,13 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             raise ConfigError("AXIOM_DATA_DIR", f"cannot read {SERVERS_FILE}: {error}") from error
         return found
+
+
+def _password_of(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:  # not an address, so that all of it may be one
+        return url
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -319,6 +319,7 @@ class StepState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,7 @@ class Run:
     logical_at: datetime
     engine: str
     state: RunState
-    trigger: str  # "schedule" | "manual" | "first"
+    trigger: str  # "schedule" | "manual" | "first" | "backfill" | "catch-up"
     params: Mapping[str, Json]
     reason: str | None
     created_at: datetime
@@ -338,6 +339,8 @@ class Run:
     ended_at: datetime | None
     deadline_at: datetime | None
     plan: Json
+    retries: int = 0  # by a person
+    backfill_id: str | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -360,6 +363,21 @@ class StepRow:
     started_at: datetime | None
     ended_at: datetime | None
     output: Json
+    error: str | None
+    traceback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt at a step that came to nothing; the step's row has the last one."""
+
+    name: str
+    item: str
+    attempt: int  # counted anew after a person's retry
+    outcome: str  # "retried" | "failed" | "died" | "cancelled"
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
     error: str | None
     traceback: str | None
 

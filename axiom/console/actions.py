@@ -53,7 +53,7 @@ class Action:
 
 
 def _operate() -> Any:
-    from axiom.tasks import operate  # type: ignore[attr-defined]  # with Celery, when it is needed
+    from axiom.tasks import operate  # with Celery, when it is needed
 
     return operate
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from axiom.console.now import open_alerts
-from axiom.console.web import Console, Missing, console, page
+from axiom.console.web import Console, console, page
 
 router = APIRouter(include_in_schema=False)
 PAGE = 100
@@ -21,19 +21,17 @@ async def alerts_page(request: Request) -> HTMLResponse:
     return page(request, "alerts.html", alerts=await here.part(lambda: open_alerts(here)))
 
 
-def audit_rows(before: str | None = None) -> Any:
+def audit_rows(before: int | None = None) -> Any:
     """Return who did what, newest first."""
-    try:
-        from axiom.tasks import operate  # type: ignore[attr-defined]
-    except ImportError:  # until the branch that has it is merged
-        return Missing("not kept here yet")
-    return operate.audit(PAGE, before=before)
+    from axiom.tasks import operate
+
+    return operate.audit(PAGE, before)
 
 
 @router.get("/audit", response_class=HTMLResponse)
-async def audit_page(request: Request, before: str = "") -> HTMLResponse:
+async def audit_page(request: Request, before: int | None = None) -> HTMLResponse:
     """Show who did what, and when."""
-    rows = await console(request).part(lambda: audit_rows(before or None))
+    rows = await console(request).part(lambda: audit_rows(before))
     return page(request, "audit.html", rows=rows, size=PAGE)
 
 

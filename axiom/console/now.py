@@ -24,11 +24,8 @@ class Now:
 
 async def now(console: Console) -> Now:
     """Ask all parts, one of which may be away."""
-    try:
-        from axiom.tasks import state  # type: ignore[attr-defined]
-    except ImportError:  # until the branch that has it is merged
-        here = Missing("not told here yet")
-        return Now(here, here, here, await console.part(partial(open_alerts, console)))
+    from axiom.tasks import state
+
     asked = (state.queues, state.workers, state.breaker, partial(open_alerts, console))
     return Now(*[await console.part(each) for each in asked])
 

@@ -45,7 +45,7 @@ async def facts(console: Console, name: str, before: Cursor | None = None) -> di
     spent = await ask(history.dollars_of, [run.id for run in grid.runs])
     mine = steps.get(newest.id) if newest else None
     if newest and mine is None:
-        mine = await ask(history.timeline, newest.id)
+        mine = await ask(history.timeline, newest)
     columns = drawing.columns(row["recent"], width=1200, height=90, slots=DURATIONS, now=at)
     return {
         "pipeline": name, "row": row, "run": newest, "shape": shape_of(name),

@@ -80,13 +80,14 @@ async def facts(console: Console, run_id: str) -> dict[str, Any]:
     """Gather what the live part of a run's page shows."""
     ask, history = console.ask, console.history
     run = await ask(history.run, run_id)
-    steps = await ask(history.timeline, run.id)
+    steps = await ask(history.timeline, run)
     calls = await ask(history.calls, run.id)
     at = utcnow()
     return {
         "run": run, "steps": steps, "calls": calls, "now": at,
         "bars": drawing.gantt(run, steps, at),
-        "wrong": await ask(history.wrong, run.id) if _any_wrong(steps) else [],
+        "attempts": await ask(history.attempts, run),
+        "wrong": await ask(history.wrong, run) if _any_wrong(steps) else [],
         "usd": sum(row["usd"] for row in calls if not row["imitation"]),
         "imitated": sum(row["usd"] for row in calls if row["imitation"]),
         "active": run.state in ACTIVE, "overdue": _overdue(run, at),
@@ -115,7 +116,7 @@ async def run_page(
         return RedirectResponse(f"/runs/{run.id}", 303)
     rows = await here.ask(
         partial(
-            here.history.steps, run.id, name=step or None, limit=STEPS + 1, after=(position, after)
+            here.history.steps, run, name=step or None, limit=STEPS + 1, after=(position, after)
         )
     )
     more = rows[STEPS - 1] if len(rows) > STEPS else None
@@ -134,6 +135,7 @@ TOPICS["run"] = Topic(
         "flow": "run_flow.html",
         "wrong": "run_wrong.html",
         "gantt": "run_gantt.html",
+        "attempts": "run_attempts.html",
         "calls": "run_calls.html",
         "log": "run_log.html",
     },

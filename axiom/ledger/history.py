@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from axiom.errors import UnknownRun
-from axiom.model import PIPELINES, Json, Run, RunState, StepRow, StepState
+from axiom.ledger.ledger import to_run
+from axiom.model import PIPELINES, Json, Run, StepRow, StepState
 from axiom.stores.postgres import Postgres, named_queries
 
 NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), "~")
@@ -17,7 +18,7 @@ Cursor = tuple[datetime, str]  # a page starts after this (created_at, id)
 # what a step as a whole is called when its items are in several states: the first of these
 _ORDER = (
     StepState.FAILED, StepState.RETRYING, StepState.RUNNING, StepState.PENDING,
-    StepState.SUCCEEDED, StepState.SKIPPED,
+    StepState.CANCELLED, StepState.SUCCEEDED, StepState.SKIPPED,
 )  # fmt: skip
 
 
@@ -43,8 +44,8 @@ class StepSummary:
     @property
     def done(self) -> int:
         """How many will not run any more."""
-        over = (StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED)
-        return sum(self.counts.get(state, 0) for state in over)
+        open_ = (StepState.PENDING, StepState.RUNNING, StepState.RETRYING)
+        return self.total - sum(self.counts.get(state, 0) for state in open_)
 
     @property
     def state(self) -> str:
@@ -125,7 +126,7 @@ class History:
         rows = self._query(
             "runs", pipeline=pipeline, state=state, before_at=at, before_id=run_id, limit=limit + 1
         )
-        runs = [_run(row) for row in rows[:limit]]
+        runs = [to_run(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(runs, (runs[-1].created_at, runs[-1].id) if more else None)
 
@@ -142,54 +143,60 @@ class History:
                 problem = "several runs start with" if like else "there is no run"
                 raise UnknownRun(f"{problem} {run_id!r}")
             rows = self._query("run", run_id=like[0]["id"])
-        return _run(rows[0])
+        return to_run(rows[0])
 
     def newest(self, pipeline: str) -> Run | None:
         """Return the run that a pipeline's page draws."""
         rows = self._query("newest", pipeline=pipeline)
-        return _run(rows[0]) if rows else None
+        return to_run(rows[0]) if rows else None
 
     def neighbours(self, run: Run) -> dict[str, str]:
         """Return the ids of the runs `before` and `after`."""
         asked = {"pipeline": run.pipeline, "created_at": run.created_at, "run_id": run.id}
         return {row["side"]: row["id"] for row in self._query("neighbours", **asked)}
 
-    def summaries(self, run_ids: Sequence[str]) -> dict[str, dict[str, StepSummary]]:
+    def summaries(self, runs: Sequence[Run]) -> dict[str, dict[str, StepSummary]]:
         """Return the steps of some runs, by run and name, in order."""
-        found: dict[str, dict[str, list[dict[str, Any]]]] = {run_id: {} for run_id in run_ids}
-        for row in self._query("step_counts", run_ids=list(run_ids)):
+        ids, ats = [run.id for run in runs], [run.created_at for run in runs]
+        found: dict[str, dict[str, list[dict[str, Any]]]] = {run_id: {} for run_id in ids}
+        for row in self._query("step_counts", run_ids=ids, run_ats=ats) if runs else ():
             found[row["run_id"]].setdefault(row["name"], []).append(row)
         return {run_id: _in_order(map(_summary, by.values())) for run_id, by in found.items()}
 
-    def timeline(self, run_id: str) -> dict[str, StepSummary]:
+    def timeline(self, run: Run) -> dict[str, StepSummary]:
         """Return the steps of one run, by name, in order."""
-        return self.summaries([run_id])[run_id]
+        return self.summaries([run])[run.id]
 
     def grid(
         self, pipeline: str, *, limit: int = 40, before: Cursor | None = None
     ) -> tuple[Page, dict[str, dict[str, StepSummary]]]:
         """Return a page of a pipeline's runs, and the steps of each."""
         page = self.runs(pipeline=pipeline, limit=limit, before=before)
-        return page, self.summaries([run.id for run in page.runs])
+        return page, self.summaries(page.runs)
 
     def steps(
         self,
-        run_id: str,
+        run: Run,
         *,
         name: str | None = None,
         limit: int = 100,
         after: tuple[int, str] = (-1, ""),
     ) -> list[StepRow]:
-        """Return a page of a run's steps in order, with outputs and tracebacks."""
-        rows = self._query(
-            "steps", run_id=run_id, name=name, limit=limit,
-            after_position=after[0], after_item=after[1],
-        )  # fmt: skip
+        """Return a page of a run's steps in order, with outputs and tracebacks.
+
+        Without a `name` those that are not mapped, else the items of that step.
+        """
+        place = {"after_position": after[0], "after_item": after[1]}
+        rows = self._query("steps", **_of(run), name=name, limit=limit, **place)
         return [_step(row) for row in rows]
 
-    def wrong(self, run_id: str, limit: int = 20) -> list[dict[str, Any]]:
+    def wrong(self, run: Run, limit: int = 20) -> list[dict[str, Any]]:
         """Return what did not succeed, with error and traceback."""
-        return self._query("wrong", run_id=run_id, limit=limit)
+        return self._query("wrong", **_of(run), limit=limit)
+
+    def attempts(self, run: Run, limit: int = 50) -> list[dict[str, Any]]:
+        """Return attempts that came to nothing, the newest first."""
+        return self._query("attempts", **_of(run), limit=limit)
 
     def calls(self, run_id: str) -> list[dict[str, Any]]:
         """Return what a run asked of Claude, by step, model and prompt, the dearest first."""
@@ -211,11 +218,11 @@ class History:
     def _side(self, run_id: str) -> Side:
         run = self.run(run_id)
         calls = self.calls(run.id)
-        outputs = self._query("outputs", run_id=run.id)
+        outputs = self._query("outputs", **_of(run))
         return Side(
             run,
             (run.plan or {}).get("code"),
-            self.timeline(run.id),
+            self.timeline(run),
             sorted({f"{row['step']}: {row['prompt']} on {row['model']}" for row in calls}),
             {
                 f"{row['name']}.{key}" if key else row["name"]: value
@@ -272,12 +279,8 @@ def _summary(rows: list[dict[str, Any]]) -> StepSummary:
     )
 
 
-_RUN_FIELDS = Run.__dataclass_fields__.keys()
-_STEP_FIELDS = StepRow.__dataclass_fields__.keys()
-
-
-def _run(row: Mapping[str, Any]) -> Run:
-    return Run(**{name: row[name] for name in _RUN_FIELDS} | {"state": RunState(row["state"])})
+def _of(run: Run) -> dict[str, Any]:
+    return {"run_id": run.id, "run_at": run.created_at}
 
 
 def run_from_json(row: Mapping[str, Any]) -> Run:
@@ -287,7 +290,10 @@ def run_from_json(row: Mapping[str, Any]) -> Run:
         for key, value in row.items()
         if key.endswith("_at") and value
     }
-    return _run({"plan": None, **row, **times})
+    return to_run({"plan": None, **row, **times})
+
+
+_STEP_FIELDS = StepRow.__dataclass_fields__.keys()
 
 
 def _step(row: Mapping[str, Any]) -> StepRow:

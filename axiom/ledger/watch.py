@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from axiom.model import RunState
+from axiom.ledger.ledger import to_run
+from axiom.model import Run, RunState
 
 if TYPE_CHECKING:
     from axiom.ledger.ledger import Ledger
@@ -25,12 +26,12 @@ def resume_stalled(
     *,
     stall_after_s: float,
     waiting: Callable[[str, list[str]], bool],
-    publish: Callable[[str, str], None],
+    publish: Callable[[Run], None],
 ) -> dict[str, list[str]]:
     """Publish stalled runs again, and fail those for which that did not help.
 
     `waiting(pipeline, open_steps)` tells whether their queues hold messages;
-    `publish(pipeline, run_id)` publishes a run again. Returns the run ids by
+    `publish(run)` publishes a run again. Returns the run ids by
     what was done: `resumed`, `failed`.
     """
     done: dict[str, list[str]] = {"resumed": [], "failed": []}
@@ -41,7 +42,7 @@ def resume_stalled(
             ledger.close(run["id"], RunState.FAILED, f"stopped moving {MAX_RESUMES + 1} times")
             done["failed"].append(run["id"])
         elif ledger.count_resume(run["id"], run["resumed_at"]):
-            publish(run["pipeline"], run["id"])
+            publish(to_run(run))
             done["resumed"].append(run["id"])
     return done
 

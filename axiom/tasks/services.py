@@ -19,6 +19,7 @@ from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
 
 if TYPE_CHECKING:
     from axiom.analysts.degrading import Analyst
+    from axiom.ledger.actions import Actions
     from axiom.ledger.ledger import Ledger
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
     from axiom.stores.graph import GraphStore
+    from axiom.stores.log_lines import LogLines
     from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
     from axiom.stores.quarantine import Quarantine
@@ -61,6 +63,13 @@ class Services:
 
         return Ledger(self.postgres)
 
+    @cached_property
+    def actions(self) -> Actions:
+        """What persons do to runs."""
+        from axiom.ledger.actions import Actions
+
+        return Actions(self.postgres, self.ledger)
+
     @property
     def history(self) -> Ledger:
         """What was run before."""
@@ -72,6 +81,13 @@ class Services:
         from axiom.stores.prices import PriceStore
 
         return PriceStore(self.postgres)
+
+    @cached_property
+    def log_lines(self) -> LogLines:
+        """What steps said."""
+        from axiom.stores.log_lines import LogLines
+
+        return LogLines(self.postgres)
 
     @cached_property
     def quarantine(self) -> Quarantine:

@@ -32,7 +32,7 @@ ORDER BY created_at LIMIT 1;
 
 -- :runs a page of runs, newest first; the next one starts after its last
 SELECT id, pipeline, logical_at, engine, state, trigger, params, reason, created_at, started_at,
-       ended_at, deadline_at, NULL AS plan
+       ended_at, deadline_at, NULL AS plan, retries, backfill_id
 FROM runs
 WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
   AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -43,7 +43,8 @@ ORDER BY created_at DESC, id DESC LIMIT %(limit)s;
 SELECT * FROM runs WHERE id = %(run_id)s;
 
 -- :runs_like runs whose id starts so
-SELECT id FROM runs WHERE id >= %(prefix)s AND id < %(prefix)s || '~' LIMIT 2;
+SELECT id FROM runs
+WHERE id COLLATE "C" >= %(prefix)s AND id COLLATE "C" < %(prefix)s || '~' LIMIT 2;
 
 -- :newest the run that a pipeline's page shows: the active one, or the last
 SELECT * FROM runs WHERE pipeline = %(pipeline)s AND state <> 'skipped'
@@ -58,29 +59,36 @@ UNION ALL
    AND (created_at, id) > (%(created_at)s, %(run_id)s)
  ORDER BY created_at, id LIMIT 1);
 
--- :step_counts how many of each step are in which state, for some runs
+-- :step_counts how many of each step are in which state, for some runs; steps are by the month
+-- of their run
 SELECT run_id, name, state, min(position) AS position, count(*) AS n,
        bool_or(item <> '') AS mapped, max(attempt) AS attempts, min(started_at) AS started_at,
        max(ended_at) AS ended_at, min(retry_at) AS retry_at, min(error) AS error
-FROM steps WHERE run_id = ANY(%(run_ids)s)
+FROM steps WHERE run_at = ANY(%(run_ats)s) AND run_id = ANY(%(run_ids)s)
 GROUP BY run_id, name, state;
 
--- :steps a page of a run's steps, in order
+-- :steps a page of a run's steps, in order: the items of one, or those that are not mapped
 SELECT * FROM steps
-WHERE run_id = %(run_id)s AND (%(name)s::text IS NULL OR name = %(name)s)
+WHERE run_at = %(run_at)s AND run_id = %(run_id)s
+  AND (name = %(name)s OR (%(name)s::text IS NULL AND item = ''))
   AND (position, item) > (%(after_position)s, %(after_item)s)
 ORDER BY position, item LIMIT %(limit)s;
 
 -- :wrong what did not succeed in a run, failures first
 SELECT position, name, item, state, attempt, worker, started_at, ended_at, retry_at, error,
        traceback
-FROM steps WHERE run_id = %(run_id)s AND error IS NOT NULL
+FROM steps WHERE run_at = %(run_at)s AND run_id = %(run_id)s AND error IS NOT NULL
 ORDER BY state <> 'failed', position, item LIMIT %(limit)s;
 
 -- :outputs what the unmapped steps returned
 SELECT name, position, output FROM steps
-WHERE run_id = %(run_id)s AND item = '' AND output IS NOT NULL
+WHERE run_at = %(run_at)s AND run_id = %(run_id)s AND item = '' AND output IS NOT NULL
 ORDER BY position LIMIT 100;
+
+-- :attempts attempts that came to nothing, the newest first
+SELECT name, item, attempt, outcome, worker, started_at, ended_at, error, traceback FROM attempts
+WHERE run_at = %(run_at)s AND run_id = %(run_id)s
+ORDER BY started_at DESC NULLS LAST LIMIT %(limit)s;
 
 -- :calls what a run asked of Claude, by step and model
 SELECT step, model, prompt, imitation, count(*) AS calls,
@@ -111,4 +119,5 @@ LEFT JOIN LATERAL (
                      count(*) FILTER (WHERE state = 'retrying'),
                      count(*) FILTER (WHERE state = 'succeeded'),
                      count(*) FILTER (WHERE state = 'failed')) AS signature
-    FROM steps WHERE steps.run_id = runs.id AND runs.ended_at IS NULL) AS counted ON true;
+    FROM steps WHERE steps.run_at = runs.created_at AND steps.run_id = runs.id
+      AND runs.ended_at IS NULL) AS counted ON true;
