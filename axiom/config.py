@@ -86,6 +86,16 @@ class Settings(BaseSettings):
 
     ready_file: Path | None = None  # touched when the process is ready; set by `axiom up`
     flower_port: int = Field(5555, ge=0, le=65535)
+
+    # the console, and the login that it shares with Flower
+    console_host: str = "127.0.0.1"
+    console_port: int = Field(8080, ge=0, le=65535)  # 0: any that is free
+    console_names: Annotated[tuple[str, ...], NoDecode] = ()  # host names it is also reached by
+    console_user: str = Field("axiom", pattern=r"^[a-z][a-z0-9._-]{0,31}$")
+    console_password: SecretStr = SecretStr("")  # empty: made at the first start, kept in a file
+    console_idle_s: float = Field(8 * 3600.0, gt=0)  # a login ends when it was not used so long
+    console_session_s: float = Field(7 * 86_400.0, gt=0)  # and after this in any case
+
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -113,7 +123,14 @@ class Settings(BaseSettings):
     alert_disk_free_mb: int = Field(1024, ge=0)
     alert_budget_share: float = Field(0.8, gt=0, lt=1)  # spent; the whole of it is one more alert
 
-    @field_validator("rss_feeds", "correlation_windows", "alert_to", "alert_webhook", mode="before")
+    @field_validator(
+        "rss_feeds",
+        "correlation_windows",
+        "alert_to",
+        "alert_webhook",
+        "console_names",
+        mode="before",
+    )
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -155,6 +172,13 @@ class Settings(BaseSettings):
         if self.alert_to and not self.smtp_url.get_secret_value():
             raise ConfigError("AXIOM_ALERT_TO", "is set, but AXIOM_SMTP_URL is not; set it too")
         return self
+
+    @field_validator("console_password")
+    @classmethod
+    def _long_enough(cls, password: SecretStr) -> SecretStr:
+        if 0 < len(password.get_secret_value()) < 12:
+            raise ValueError("must have 12 characters or more; leave it empty to have one made")
+        return password
 
     @field_validator(*_SCHEMES)
     @classmethod
@@ -224,7 +248,7 @@ def load_settings(**overrides: Any) -> Settings:
         variable = name if name.isupper() else f"AXIOM_{name.upper()}"
         problem = first["msg"].removeprefix("Value error, ")
         # an URL or a key may hold a password: say what is wrong, not what it was
-        secret = name.lower().endswith(("_url", "_key", "_webhook"))
+        secret = name.lower().endswith(("_url", "_key", "_webhook", "_password"))
         got = "" if secret else f" (got {first.get('input')!r})"
         raise ConfigError(variable, problem + got) from None
 

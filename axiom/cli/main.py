@@ -73,6 +73,15 @@ def release() -> None:
 
 
 @cli.command()
+def console() -> None:
+    """Serve the console: pages, live state, actions, JSON API."""
+    from axiom.config import settings
+    from axiom.console.serve import serve
+
+    serve(settings())
+
+
+@cli.command()
 def run(
     pipeline: Pipeline,
     at: At = None,
@@ -212,6 +221,65 @@ def budget(
 
     limits = {"day": day, "pipeline": pipeline, "run": run}
     command(limits, reset=reset, as_json=as_json)
+
+
+user_cli = typer.Typer(help="Who may use the console.", no_args_is_help=True)
+token_cli = typer.Typer(help="Tokens for the console's API.", no_args_is_help=True)
+cli.add_typer(user_cli, name="user")
+cli.add_typer(token_cli, name="token")
+Role = Annotated[str, typer.Option(help="viewer (looks) | operator (acts)")]
+
+
+@user_cli.command("add")
+def user_add(name: str, role: Role = "viewer", as_json: AsJson = False) -> None:
+    """Add an account, or give it another password; that is asked for, or read from stdin."""
+    from axiom.cli.access import add_user
+
+    add_user(name, role, as_json=as_json)
+
+
+@user_cli.command("list")
+def user_list(as_json: AsJson = False) -> None:
+    """List the accounts."""
+    from axiom.cli.access import list_users
+
+    list_users(as_json=as_json)
+
+
+@user_cli.command("remove")
+def user_remove(name: str, as_json: AsJson = False) -> None:
+    """Remove an account; its logins end."""
+    from axiom.cli.access import remove_user
+
+    remove_user(name, as_json=as_json)
+
+
+@token_cli.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(help="What it is for, such as ci.")],
+    role: Role = "viewer",
+    as_json: AsJson = False,
+) -> None:
+    """Make a token; it is shown this once."""
+    from axiom.cli.access import create_token
+
+    create_token(name, role, as_json=as_json)
+
+
+@token_cli.command("list")
+def token_list(as_json: AsJson = False) -> None:
+    """List the tokens, without their secrets."""
+    from axiom.cli.access import list_tokens
+
+    list_tokens(as_json=as_json)
+
+
+@token_cli.command("revoke")
+def token_revoke(name: str, as_json: AsJson = False) -> None:
+    """Make a token stop working, within seconds."""
+    from axiom.cli.access import revoke_token
+
+    revoke_token(name, as_json=as_json)
 
 
 @runs_cli.callback()
