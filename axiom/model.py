@@ -214,6 +214,10 @@ class Edge:
         )[:32]  # fmt: skip
 
 
+COMPARISON = "*"
+"""The source that was read when all companies were: only then is it known who competes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A source that was read to its end: what it states of its company, and no more, is so.
@@ -222,7 +226,7 @@ class Reading:
     """
 
     source: str
-    company: str  # the key of the company that the source is about
+    company: str | None = None  # the key of the company that the source is about
     until: datetime | None = None
 
 

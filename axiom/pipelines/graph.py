@@ -19,6 +19,7 @@ from axiom.errors import AxiomError
 from axiom.flow import Context, Each, Flow, Parallel
 from axiom.model import (
     ALLOWED_ENDS,
+    COMPARISON,
     Edge,
     EdgeType,
     Json,
@@ -108,8 +109,6 @@ class Graph(Protocol):
         run_id: str,
         recorded_at: datetime,
         valid_at: datetime,
-        *,
-        complete: bool = True,
     ) -> dict[str, int]: ...
     def counts(  # noqa: D102
         self, market: str | None = None, as_of: datetime | None = None
@@ -257,13 +256,14 @@ def upsert_graph(ctx: Context[Services]) -> Json:
     """Record the edges at the run's logical time; close those that their source states no more."""
     resolved, services, at = ctx.inputs["resolve_entities"], ctx.services, ctx.logical_at
     edges = [_edge_from(row) for row in ctx.artifacts.get(resolved["edges"])]
-    market, sources = services.market.name, resolved["sources"]
+    market, sources = services.market.name, dict(resolved["sources"])
+    if not resolved["unread"]:
+        sources[COMPARISON] = None
     later = services.analyses.next_readings(market, list(sources), at)
     readings = [Reading(source, sources[source], later.get(source)) for source in sources]
     written = services.graph.upsert_edges(
-        edges, readings, market, ctx.run_id, at, services.market.visible_at(at),
-        complete=not resolved["unread"],
-    )  # fmt: skip
+        edges, readings, market, ctx.run_id, at, services.market.visible_at(at)
+    )
     services.analyses.keep_readings(market, list(sources), at)
     return written | {"late": len(later)}
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from axiom.model import (
     ALLOWED_ENDS,
+    COMPARISON,
     Correlation,
     Edge,
     EdgeType,
@@ -32,6 +33,7 @@ from axiom.stores.graph_reading import GraphReader
 from axiom.stores.versions import Changes, Scope, Version, compute_changes, moment, same_evidence
 
 BATCH = 1000
+READ = 100  # companies whose versions are read at once: some thousand rows
 OF_PROFILES = [t for t in EdgeType if t not in (EdgeType.AFFECTED_BY, EdgeType.CORRELATED_WITH)]
 
 
@@ -79,25 +81,22 @@ class GraphStore(GraphReader):
         run_id: str,
         recorded_at: datetime,
         valid_at: datetime,
-        *,
-        complete: bool = True,
     ) -> dict[str, int]:
         """Record what these readings state; close what they no longer state. One transaction.
 
         An edge of a source that is not among the readings is recorded, and nothing of that
-        source is closed. When not all companies were read (`complete` is false), who competes
-        with whom stays open, since that is found by comparing them. Returns how many
-        `edges` were given, `created` and `closed`.
+        source is closed. Who competes is closed only by a reading of `COMPARISON`. Returns how
+        many `edges` were given, `created` and `closed`.
         """
         until = {each.source: moment(each.until) if each.until else None for each in readings}
         at = moment(recorded_at)
         scope = Scope(
-            at, moment(valid_at), until=lambda version: until.get(version.source),
-            covers=lambda version: version.source in until
-            and (complete or version.type is not EdgeType.COMPETES_WITH),
-            same=same_evidence,
+            at, moment(valid_at), until=lambda version: until.get(_source(version)),
+            covers=lambda version: _source(version) in until, same=same_evidence,
         )  # fmt: skip
-        companies = {each.company for each in readings} | {_company(edge) for edge in edges}
+        companies = {each.company for each in readings if each.company} | {
+            _company(edge) for edge in edges
+        }
         found = self._versions(sorted(companies), market, OF_PROFILES)
         changes = compute_changes(found, [_version(edge, at) for edge in edges], scope)
         new = {version.id for version in changes.added}
@@ -168,12 +167,12 @@ class GraphStore(GraphReader):
     ) -> list[Version]:
         """Every version of the edges at these companies."""
         found: dict[str, Version] = {}
-        for start in range(0, len(companies), BATCH):
+        for start in range(0, len(companies), READ):
             rows = self.query(
                 f"UNWIND $keys AS key MATCH (c:Company {{key: key}})-[e:{'|'.join(types)}]-() "
                 "WHERE e.market = $market RETURN type(e) AS type, startNode(e).key AS head, "
                 "endNode(e).key AS tail, properties(e) AS props",
-                keys=list(companies[start : start + BATCH]), market=market,
+                keys=list(companies[start : start + READ]), market=market,
             )  # fmt: skip
             for row in rows:
                 found[row["props"]["key"]] = _recorded(row)
@@ -265,6 +264,10 @@ def _batches(items: Iterable[Any], group: Callable[[Any], Any]) -> Iterable[tupl
 
 def _type(version: Version) -> EdgeType:
     return version.type
+
+
+def _source(version: Version) -> str:
+    return COMPARISON if version.type is EdgeType.COMPETES_WITH else version.source
 
 
 def _company(edge: Edge) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from axiom.errors import StoreUnavailable
 from axiom.model import (
+    COMPARISON,
     Correlation,
     Edge,
     EdgeType,
@@ -47,7 +48,7 @@ def graph(graph_url: str) -> Iterator[GraphStore]:
 
 def record(
     graph: GraphStore, edges: Sequence[Edge], at: datetime = AT, *, run: str = "run-1",
-    read: Sequence[str] = (LEADS.source,), market: str = "replay",
+    read: Sequence[str] = (LEADS.source, COMPARISON), market: str = "replay",
 ) -> dict[str, int]:  # fmt: skip
     readings = [Reading(source, "AAPL") for source in read]
     return graph.upsert_edges(edges, readings, market, run, at, at)
@@ -132,7 +133,7 @@ def test_an_unread_company_leaves_rivals_open(graph: GraphStore) -> None:
     rival = replace(MAKES, type=EdgeType.COMPETES_WITH, tail=NodeRef(Label.COMPANY, "AMD", "AMD"))
     record(graph, [rival])
     read = [Reading(LEADS.source, "AAPL")]
-    told = graph.upsert_edges([], read, "replay", "run-2", LATER, LATER, complete=False)
+    told = graph.upsert_edges([], read, "replay", "run-2", LATER, LATER)
     assert told["closed"] == 0
 
 
