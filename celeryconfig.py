@@ -30,6 +30,7 @@ task_routes = {
     "axiom.tasks.correlation.explain": _analyst,
     "axiom.tasks.events.drop_known": "cpu",
     "axiom.tasks.events.embed_events": "cpu",
+    "axiom.tasks.graph.embed_profiles": "cpu",
     "axiom.tasks.correlation.correlate": "cpu",
     "axiom.tasks.correlation.find_changes": "cpu",
     "axiom.tasks.correlation.render_report": "cpu",

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from axiom.stores.log_lines import LogLines
     from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
+    from axiom.stores.profile_index import ProfileIndex
     from axiom.stores.quarantine import Quarantine
     from axiom.stores.reports import ReportWriter
+    from axiom.stores.search import Search
     from axiom.stores.vectors import VectorStore
     from axiom.tasks.claude import Claude
 
@@ -163,6 +165,20 @@ class Services:
         return VectorStore(self.settings.require("chroma_url"))
 
     @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles by their meaning."""
+        from axiom.stores.profile_index import ProfileIndex
+
+        return ProfileIndex(self.settings.require("chroma_url"))
+
+    @cached_property
+    def search(self) -> Search:
+        """What was kept, by its meaning."""
+        from axiom.stores.search import Search
+
+        return Search(self.postgres, self.vectors, self.profile_index, self.embed)
+
+    @cached_property
     def reports(self) -> ReportWriter:
         """The correlation report."""
         from axiom.stores.reports import ReportWriter
@@ -287,6 +303,13 @@ class DryServices(Services):
         from axiom.stores.vectors import UnkeptVectors
 
         return UnkeptVectors(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles, embedded and not kept."""
+        from axiom.stores.profile_index import UnkeptProfiles
+
+        return UnkeptProfiles(self.settings.require("chroma_url"))
 
     @cached_property
     def reports(self) -> ReportWriter:
