@@ -25,13 +25,14 @@ import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
-from axiom.errors import ConfigError, StoreUnavailable
+from axiom.errors import ConfigError, Refused, StoreUnavailable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 CONNECT_TIMEOUT_S = 5
+LOCK_RETRY_S = 5.0  # after a wait for another's lock that took too long
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # A statement that waits for a lock must end with its process: else the server runs it later,
 # for nobody. (PostgreSQL 14 or newer.)
@@ -176,6 +177,9 @@ class Postgres:
             raise ConfigError(
                 "AXIOM_POSTGRES_URL", "this database has no tables of Axiom yet: axiom release"
             ) from error
+        except psycopg2.errors.LockNotAvailable as error:
+            self.close()  # with what it held
+            raise Refused("another worker is at it", LOCK_RETRY_S) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 
 from axiom.analysts.batches import Batches
-from axiom.analysts.gateway import make_call, make_request
+from axiom.analysts.gateway import make_call, numbered
+from axiom.analysts.sdk import make_request
 from axiom.analysts.question import Answer, Question
 from axiom.config import Settings
-from axiom.errors import AxiomError, BudgetSpent, InBatch, StoreUnavailable
+from axiom.errors import AxiomError, BudgetSpent, ConfigError, InBatch, Refused, StoreUnavailable
 from axiom.flow import CURRENT, Context
+from axiom.paid import is_of_batch
 from axiom.stores.artifacts import MemoryArtifacts
 from axiom.stores.batches import BatchStore
 from axiom.tasks.claude import Claude
@@ -227,10 +229,12 @@ def test_what_is_asked_live_at_this_moment_is_left_out(claude: Claude, fake: Fak
     put(claude, question())
     other = Claude(claude._settings)
     name = claude.gateway.name_of(question())
-    with other.book.asking(make_call(question(), name, attempt=0, imitation=True)):
+    draft = make_call(question(), name, attempt=0, imitation=True)
+    with other.book.asking(draft, 150):
         elsewhere(desk(claude).work)
         assert rows(claude)[0]["state"] == "queued"
-        assert claude.budget.open_calls() == []
+        assert not any(is_of_batch(call.call_id) for call in claude.budget.open_calls())
+        other.book.withdraw(numbered(draft, 1))
     claude.gateway(question())
     work(claude)
     assert (rows(claude), items(fake)) == ([], [])
@@ -365,13 +369,17 @@ def test_a_service_that_is_down_opens_the_breaker_and_does_not_fill_the_book(
     assert rows(claude)[0]["state"] == "queued"
 
 
-def test_a_wrong_key_is_told(make: Any, fake: FakeClaude) -> None:
+def test_a_wrong_key_is_told_and_fails_no_question(make: Any, fake: FakeClaude) -> None:
     claude = make(ANTHROPIC_API_KEY="sk-ant-other")
     put(claude, question())
     desk(claude).work()
-    with pytest.raises(AxiomError, match="ANTHROPIC_API_KEY"):
+    with pytest.raises(Refused, match="ANTHROPIC_API_KEY"):
         ask(claude, question())
     assert [(row["state"], row["usd"]) for row in calls(claude)] == [("failed", 0)]
+    mended = make()
+    mended.book._db.execute("UPDATE batch_questions SET due_at = clock_timestamp()")
+    work(mended)
+    assert ask(mended, question()).text
 
 
 def test_an_imitation_is_not_taken_for_claude(make: Any, fake: FakeClaude) -> None:

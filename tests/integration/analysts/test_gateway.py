@@ -263,7 +263,9 @@ def test_what_a_dead_process_reserved_is_settled_or_given_back(
     claude = Claude(settings())
     day = f"day:{datetime.now(UTC).date()}"
     monkeypatch.setattr("axiom.tasks.claude.GRACE_S", -5.0)
-    claude.budget.reserve("never-begun-1", {day: 1}, Decimal("0.25"))
+    run = {day: 1, "pipeline:graph:2026-11-23": 1, "run:r7": 1}
+    claude.budget.reserve("unbooked-3", run, Decimal("0.25"))  # Postgres lost its row
+    claude.budget.reserve("unbooked-batch-1", run, Decimal("0.25"))  # which it never does of these
     with monkeypatch.context() as patch:  # dies before it settles
         patch.setattr(Guard, "_settling", lambda *args: lambda: None)
         claude.gateway(question())
@@ -271,7 +273,14 @@ def test_what_a_dead_process_reserved_is_settled_or_given_back(
     claude.sweep()
     spending = claude.budget.spent(day)
     assert spending.reserved_usd == 0
-    assert Decimal(str(spending.settled_usd)) == pytest.approx(spent_usd(fake), abs=Decimal("1e-6"))
+    assert Decimal(str(spending.settled_usd)) == pytest.approx(
+        spent_usd(fake) + Decimal("0.25"), abs=Decimal("1e-6")
+    )
+    [lost] = [row for row in calls(claude) if row["state"] == "lost"]
+    assert (lost["id"], lost["pipeline"], lost["run_id"], lost["attempt"]) == (
+        "unbooked-3", "graph", "r7", 3,
+    )  # fmt: skip
+    assert lost["usd"] == Decimal("0.25")
 
 
 def test_a_book_that_is_away_after_the_call_does_not_unspend_it(
