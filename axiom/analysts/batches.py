@@ -44,6 +44,7 @@ from axiom.errors import (
 from axiom.flow import CURRENT
 from axiom.paid import IMITATION, Call, Place, Submission, Waiting
 from axiom.resilience.breaker import Breaker, Outcome
+from axiom.resilience.budget import Budget
 from axiom.resilience.guard import Attempt, watched
 
 log = structlog.get_logger(__name__)
@@ -141,6 +142,7 @@ class Batches:
     book: BatchBook
     queue: Queue
     purse: Purse
+    budget: Budget
     breaker: Breaker
     api: BatchApi
     policy: Policy
@@ -232,7 +234,7 @@ class Batches:
 
     def _release(self, left_out: Set[str]) -> None:
         for call_id in left_out - self.book.begun(list(left_out)) if left_out else ():
-            self.purse.budget.release(call_id)
+            self.budget.release(call_id)
 
     def _created(self, submission: str, batch_id: str, calls: Sequence[Call]) -> None:
         if batch_id.startswith(IMITATION_BATCH) and not self.imitation:
@@ -322,24 +324,24 @@ class Batches:
             call, said.usage, usd, text=said.text, stop_reason=said.stop_reason,
             model=said.model, request_id=None,
         )  # fmt: skip
-        self.purse.budget.settle(call.id, usd)
+        self.budget.settle(call.id, usd)
         self.queue.done(call)
 
     # the order of these: who comes after a crash finds the row, and does all of it again
 
     def _again(self, call: Call, outcome: str, *, delay_s: float = 0.0) -> None:
         self.book.fail(call, outcome)
-        self.purse.budget.release(call.id)
+        self.budget.release(call.id)
         self.queue.requeue(call, timedelta(seconds=delay_s))
 
     def _refuse(self, call: Call, reason: str) -> None:
         self.book.fail(call, reason)
-        self.purse.budget.release(call.id)
+        self.budget.release(call.id)
         self.queue.refuse(call, reason, self.policy.told)
 
     def _lost(self, call: Call, outcome: str) -> None:
         self.book.lose(call, outcome)
-        self.purse.budget.settle(call.id, call.worst_usd)
+        self.budget.settle(call.id, call.worst_usd)
         self.queue.requeue(call, timedelta())
 
 

@@ -171,6 +171,7 @@ class Claude:
             book=self.book,
             queue=self.queue,
             purse=self._purse,
+            budget=self.budget,
             breaker=self.breaker,
             api=BatchApi(lambda: self._client),
             policy=Policy(unsure_s=self._lease_s),
