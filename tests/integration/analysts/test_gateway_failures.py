@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import redis
 
+from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.config import Settings
 from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, Refused, ServiceDown
+from axiom.paid import Usage
 from axiom.resilience.rate_limit import Costs, Wait
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
@@ -60,7 +62,7 @@ def test_an_answer_that_is_no_message_counts_as_paid_and_is_put_off(told: Any, b
     assert claude.breaker.status().failures == service.asked == 1
     spending = claude.budget.spent("day:*")
     assert spending.reserved_usd == 0
-    assert Decimal(str(spending.settled_usd)) == row["worst_usd"]
+    assert spending.settled_usd == pytest.approx(float(row["worst_usd"]), abs=1e-6)
 
 
 def test_a_service_that_talks_nonsense_opens_the_breaker(told: Any) -> None:
@@ -180,13 +182,10 @@ def test_each_scope_has_a_limit_of_its_own(settings: Make, fake: FakeClaude, sco
     assert fake.books() == []
 
 
-def test_the_worst_case_pays_for_a_cache_that_is_written_for_an_hour(
-    claude: Claude, fake: FakeClaude
-) -> None:
-    claude.gateway(question(system="word " * 4000, ttl="1h", max_tokens=1))
-    [row] = calls(claude)
-    assert row["usd"] > row["worst_usd"] / 3  # it is not far off, and never below
-    assert row["usd"] <= row["worst_usd"]
+def test_the_worst_case_pays_whatever_becomes_of_a_prompt() -> None:
+    worst = compute_worst_usd(MODEL, 1000, 10)
+    for kind in ("input_tokens", "cache_write_5m", "cache_write_1h", "cache_read"):
+        assert compute_usd(MODEL, Usage(output_tokens=10, **{kind: 1000})) <= worst
 
 
 def test_who_cannot_pay_does_not_stand_in_the_way_of_who_can(
@@ -239,7 +238,7 @@ def test_a_redis_that_forgot_everything_does_not_have_the_day_spent_again(
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     claude.sweep()
-    assert spend_all(Claude(claude._settings), "b") == 0
+    assert spend_all(Claude(claude._settings), "b") <= 1  # the rest of a cent
     assert spent_usd(fake) == booked_usd(claude) <= Decimal("0.0012")
     spending = claude.budget.spent("day:*")
     assert spending.settled_usd == pytest.approx(float(booked_usd(claude)), abs=1e-5)
@@ -272,7 +271,8 @@ def test_a_run_that_was_paid_by_a_redis_of_old_is_remembered(
     spend_all(claude, "a")
     with redis.Redis.from_url(redis_url) as client:
         client.delete("axiom:limits:{budget}:scope:run:none")
-    assert spend_all(claude, "b") == 0
+    assert spend_all(claude, "b") <= 1
+    assert spent_usd(fake) <= Decimal("0.0012")
 
 
 def test_the_day_of_a_budget_is_the_servers(claude: Claude, fake: FakeClaude) -> None:
@@ -352,8 +352,6 @@ def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
     claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.control(script=[{"fault": "lost"}])
-    called = claude.gateway.__class__
-    del called
     lose = claude.book.lose
 
     def forgetful(call: Any, outcome: str) -> None:
