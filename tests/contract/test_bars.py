@@ -131,6 +131,7 @@ def test_the_adjusted_series_says_so_and_the_ticks_stay(db: Postgres, bars: Bars
     db.execute("UPDATE prices SET ingested_at = observed_at")
     assert bars.keep_actions([SPLIT, DIVIDEND], "run-1") == 2
     assert bars.keep_actions([SPLIT, DIVIDEND], "run-2") == 0
+    db.execute("UPDATE corporate_actions SET recorded_at = %s", (OPEN,))
     until = OPEN + DAY + MINUTE
     adjusted = bars.series("AAPL", LIVE, until=until)
     raw = bars.series("AAPL", LIVE, until=until, adjusted=False)
