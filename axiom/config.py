@@ -75,10 +75,34 @@ class Settings(BaseSettings):
     correlation_windows: Annotated[tuple[int, ...], NoDecode] = (60, 120, 250)
     schedules: Literal["on", "off"] = "on"
     stall_after_s: float = Field(15.0, gt=0)
+    give_up_after_h: float = Field(48.0, gt=0)  # past its deadline, a run has failed
+
+    # backfills, and how long what is kept is kept (0: for ever)
+    backfill_runs: int = Field(2, ge=1)  # of one backfill at once
+    keep_runs_days: int = Field(90, ge=0)  # with their steps; by month
+    keep_prices_days: int = Field(0, ge=0)  # by month
+    keep_quarantine_days: int = Field(90, ge=0)
+    keep_audit_days: int = Field(730, ge=0)
+
     ready_file: Path | None = None  # touched when the process is ready; set by `axiom up`
     flower_port: int = Field(5555, ge=0, le=65535)
+
+    # the console, and the login that it shares with Flower
+    console_host: str = "127.0.0.1"
+    console_port: int = Field(8080, ge=0, le=65535)  # 0: any that is free
+    console_names: Annotated[tuple[str, ...], NoDecode] = ()  # host names it is also reached by
+    console_user: str = Field("axiom", pattern=r"^[a-z][a-z0-9._-]{0,31}$")
+    console_password: SecretStr = SecretStr("")  # empty: made at the first start, kept in a file
+    console_idle_s: float = Field(8 * 3600.0, gt=0)  # a login ends when it was not used so long
+    console_session_s: float = Field(7 * 86_400.0, gt=0)  # and after this in any case
+
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # what a process tells of itself: /live, /ready, /health, /metrics; traces
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(0, ge=0, le=65535)  # 0: a free one, told in <data_dir>/health
+    otlp_endpoint: str = ""  # such as http://collector:4318; empty: no traces
 
     # --- heartbeats and alerts ---
     heartbeat_s: float = Field(5.0, gt=0)  # how often a process says that it lives
@@ -100,7 +124,14 @@ class Settings(BaseSettings):
     alert_disk_free_mb: int = Field(1024, ge=0)
     alert_budget_share: float = Field(0.8, gt=0, lt=1)  # spent; the whole of it is one more alert
 
-    @field_validator("rss_feeds", "correlation_windows", "alert_to", "alert_webhook", mode="before")
+    @field_validator(
+        "rss_feeds",
+        "correlation_windows",
+        "alert_to",
+        "alert_webhook",
+        "console_names",
+        mode="before",
+    )
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -143,6 +174,13 @@ class Settings(BaseSettings):
             raise ConfigError("AXIOM_ALERT_TO", "is set, but AXIOM_SMTP_URL is not; set it too")
         return self
 
+    @field_validator("console_password")
+    @classmethod
+    def _long_enough(cls, password: SecretStr) -> SecretStr:
+        if 0 < len(password.get_secret_value()) < 12:
+            raise ValueError("must have 12 characters or more; leave it empty to have one made")
+        return password
+
     @field_validator(*_SCHEMES)
     @classmethod
     def _known_scheme(cls, url: str, info: Any) -> str:
@@ -172,6 +210,14 @@ class Settings(BaseSettings):
             )
         return url
 
+    def secrets(self) -> list[str]:
+        """Return every secret that these settings hold, for the logs to leave out."""
+        urls = [*(getattr(self, name) for name in _SCHEMES), *self._embedded().values()]
+        urls += [self.anthropic_base_url, self.otlp_endpoint, *self.rss_feeds]
+        values = [getattr(self, name) for name in type(self).model_fields]
+        held = [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
+        return [secret for secret in (*held, *map(_password_of, urls)) if secret]
+
     def _embedded(self) -> dict[str, str]:
         try:
             found: dict[str, str] = json.loads((self.data_dir / SERVERS_FILE).read_text())
@@ -180,6 +226,13 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             raise ConfigError("AXIOM_DATA_DIR", f"cannot read {SERVERS_FILE}: {error}") from error
         return found
+
+
+def _password_of(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:  # not an address, so that all of it may be one
+        return url
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -196,7 +249,7 @@ def load_settings(**overrides: Any) -> Settings:
         variable = name if name.isupper() else f"AXIOM_{name.upper()}"
         problem = first["msg"].removeprefix("Value error, ")
         # an URL or a key may hold a password: say what is wrong, not what it was
-        secret = name.lower().endswith(("_url", "_key", "_webhook"))
+        secret = name.lower().endswith(("_url", "_key", "_webhook", "_password"))
         got = "" if secret else f" (got {first.get('input')!r})"
         raise ConfigError(variable, problem + got) from None
 
