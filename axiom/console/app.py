@@ -76,10 +76,12 @@ async def _have_login(console: Console) -> None:
     while True:
         try:
             await console.ask(console.access.ensure_built_in, built_in(console.settings))
-            return
+            break
         except AxiomError as error:
             log.warning("login_not_ready", error=str(error))
             await asyncio.sleep(AGAIN_S)
+    if path := console.settings.ready_file:
+        path.touch()
 
 
 class _Static(StaticFiles):

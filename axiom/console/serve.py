@@ -32,8 +32,6 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=3, ws="none", lifespan="on",
     )  # fmt: skip
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
-    if settings.ready_file:  # it listens: what is asked from now on is answered
-        settings.ready_file.touch()
     uvicorn.Server(config).run(sockets=[listening])
 
 
