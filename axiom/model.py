@@ -214,6 +214,22 @@ class Edge:
         )[:32]  # fmt: skip
 
 
+COMPARISON = "*"
+"""The source that was read when all companies were: only then is it known who competes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A source that was read to its end: what it states of its company, and no more, is so.
+
+    `until` is when the source was next read, where that was recorded before this reading.
+    """
+
+    source: str
+    company: str | None = None  # the key of the company that the source is about
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sentiment:
     """How a headline sounds for one company; the probabilities sum to 1."""

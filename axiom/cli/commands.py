@@ -107,9 +107,15 @@ def show_run(run_id: str, *, as_json: bool) -> None:
 
 def status(*, as_json: bool) -> None:
     """Show how each pipeline stands."""
-    ledger, now = _ledger(), utcnow()
+    now = utcnow()
+    show.status(standing(now), now, as_json=as_json)
+
+
+def standing(now: datetime) -> list[dict[str, Any]]:
+    """Return how each pipeline stands: its last run, freshness, next run, pause."""
+    ledger = _ledger()
     last, good, pauses = ledger.last_runs(), ledger.last_good(), ledger.pauses()
-    rows = [
+    return [
         {
             "pipeline": pipeline,
             "state": "paused" if pipeline in pauses else _state(last.get(pipeline)),
@@ -122,7 +128,6 @@ def status(*, as_json: bool) -> None:
         }
         for pipeline in PIPELINES
     ]
-    show.status(rows, now, as_json=as_json)
 
 
 def _state(run: Run | None) -> str:

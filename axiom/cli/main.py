@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from axiom.cli.watching import watching
 from axiom.errors import AxiomError, ConfigError, UnknownPipeline
 from axiom.model import PIPELINES
 
@@ -20,6 +21,7 @@ cli = typer.Typer(
 )
 runs_cli = typer.Typer(help="The ledger's runs, newest first.", invoke_without_command=True)
 cli.add_typer(runs_cli, name="runs")
+cli.add_typer(watching)
 
 
 def _pipeline(value: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-from psycopg2.extras import execute_values
 
 from axiom.stores.partitions import Months
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
@@ -43,13 +41,8 @@ class LogLines:
     def keep(self, lines: Sequence[Line]) -> None:
         """Store lines, all of them or none."""
         self.months.ensure(line.at for line in lines)
-        rows = [
-            (x.run_id, x.at, x.step, x.item, x.attempt, x.level, x.text, x.worker, Jsonb(x.facts))
-            for x in lines
-        ]
-        with self._db.transaction() as cursor:
-            cursor.execute(self._sql["unhurried"])
-            execute_values(cursor, self._sql["add"], rows, page_size=1000)
+        rows = [asdict(line) | {"at": line.at.isoformat()} for line in lines]
+        self._db.execute(self._sql["add"], {"lines": Jsonb(rows)})
 
     def rest(self) -> None:
         """Close this thread's connection until it is needed again."""

@@ -13,70 +13,25 @@ connecting again by itself, and a restart would only delay it.
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
-import redis
 import structlog
 from celery import Celery, bootsteps
 from kombu.entity import Exchange, Queue
 
 from axiom.celery import app
+from axiom.telemetry.liveness import EVERY_S, WorkerLife, is_down
 
 log = structlog.get_logger(__name__)
 NAME = "axiom.canary"
-EVERY_S, TOO_OLD_S = 7.0, 25.0
 TICK_S = 3.0
-SENT_LATELY_S = 10.0  # so old a success still says that the broker answers
-CONNECTING_S = 35.0  # Celery's longest pause between two attempts to connect, with room
 KEY_LIVES_MS = 120_000
 _PRODUCER_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 3, "retry_on_timeout": False}
 
 
-class Pulse:
-    """When a worker was last heard of, in seconds of a monotonic clock."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._alive_s = self._sent_s = clock()
-        self._refused_s = float("-inf")
-        self.connected = False
-
-    def heard(self) -> None:
-        """Note that the canary came, by the worker's own connection."""
-        self._alive_s = self._clock()
-
-    def turned(self, *, full: bool) -> None:
-        """Note that the event loop turns; with a full pool that is all that can be seen."""
-        if full and self._clock() - self._sent_s < SENT_LATELY_S:
-            self._alive_s = self._clock()
-
-    def sent(self) -> None:
-        """Note that the broker accepted a canary."""
-        self._sent_s = self._clock()
-
-    def refused(self) -> None:
-        """Note that the broker is down: it said so, or nobody listens."""
-        self._refused_s = self._clock()
-
-    @property
-    def silent_s(self) -> float:
-        """For how long nothing was heard of it that should have been."""
-        excused_s = self._refused_s + (0.0 if self.connected else CONNECTING_S)
-        return max(self._clock() - max(self._alive_s, excused_s), 0.0)
-
-    @property
-    def ailment(self) -> str | None:
-        """Why the worker must be started again, if it must."""
-        silent_s = self.silent_s
-        if silent_s <= TOO_OLD_S:
-            return None
-        return f"no canary came by its queue for {silent_s:.0f} s: the loop or its connection hangs"
-
-
-pulse = Pulse()
+life = WorkerLife()
 
 
 def on_canary(task: Any, app: Celery, consumer: Any, **_: Any) -> Callable[..., None]:
@@ -84,7 +39,7 @@ def on_canary(task: Any, app: Celery, consumer: Any, **_: Any) -> Callable[..., 
 
     def take(message: Any, body: Any, ack: Callable[[], None], *_: Any) -> None:
         ack()
-        pulse.heard()
+        life.heard()
 
     return take
 
@@ -119,13 +74,13 @@ class Canary(bootsteps.StartStopStep):
         consumer.task_consumer.consume()
         qos = consumer.task_consumer.channel.qos
         self._ticks = consumer.timer.call_repeatedly(
-            TICK_S, lambda: pulse.turned(full=not qos.can_consume())
+            TICK_S, lambda: life.turned(full=not qos.can_consume())
         )
-        pulse.connected = True
+        life.connected = True
 
     def stop(self, consumer: Any) -> None:
         """End, when the connection is lost or the worker stops."""
-        pulse.connected = False
+        life.connected = False
         if ticks := self.__dict__.pop("_ticks", None):
             ticks.cancel()
 
@@ -147,11 +102,11 @@ class Sender(threading.Thread):
             try:
                 self._send()
             except Exception as error:  # whatever it is, the next may do
-                if _is_down(error):
-                    pulse.refused()
+                if is_down(error):
+                    life.refused()
                 log.warning("canary_not_sent", error=type(error).__name__)
             else:
-                pulse.sent()
+                life.sent()
 
     def _send(self) -> None:
         options = app.conf.broker_transport_options | _PRODUCER_OPTIONS
@@ -165,14 +120,3 @@ class Sender(threading.Thread):
                 serializer="json", retry=False, **made.properties,
             )  # fmt: skip
             channel.client.pexpire(self._queue.name, KEY_LIVES_MS)
-
-
-def _is_down(error: BaseException | None) -> bool:
-    """Whether the broker is away; one that hangs, or does not know us, is not."""
-    while error is not None:
-        if isinstance(error, (redis.TimeoutError, redis.AuthenticationError)):
-            return False
-        if isinstance(error, (redis.ConnectionError, ConnectionError)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

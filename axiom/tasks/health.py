@@ -19,9 +19,9 @@ from axiom.tasks import canary
 from axiom.tasks.canary import pool_use
 from axiom.tasks.state import services_up
 from axiom.telemetry import health
+from axiom.telemetry.liveness import BeatLife
 
 KEEP_S = 5.0
-BEAT_TOO_OLD_S = 40.0  # it ticks every five seconds; its lock is given up after thirty
 
 
 class Servers:
@@ -58,8 +58,8 @@ def _worker(sender: str, instance: Any, **_: Any) -> None:
     canary.Sender(sender).start()
     serve(
         health.Process(
-            "worker", sender, lambda: canary.pulse.ailment, Servers().missing,
-            lambda: worker_metrics(instance, canary.pulse), lambda: _worker_facts(instance),
+            "worker", sender, lambda: canary.life.ailment, Servers().missing,
+            lambda: worker_metrics(instance, canary.life), lambda: _worker_facts(instance),
         )
     )  # fmt: skip
 
@@ -69,47 +69,23 @@ def _worker_facts(worker: Any) -> dict[str, Any]:
     return {
         "queues": sorted(worker.app.amqp.queues.consume_from),
         "pool": {"size": size, "busy": busy},
-        "canary_silent_s": round(canary.pulse.silent_s, 1),
-        "connected": canary.pulse.connected,
+        "canary_silent_s": round(canary.life.silent_s, 1),
+        "connected": canary.life.connected,
     }
-
-
-class Ticks:
-    """When beat's loop last turned. Before its first turn it may be waiting for another beat."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self.ticked_s: float | None = None
-
-    def counting(self, tick: Callable[..., float]) -> Callable[..., float]:
-        """Wrap a scheduler's `tick`."""
-
-        def counted(*args: Any, **kwargs: Any) -> float:
-            self.ticked_s = self._clock()
-            return tick(*args, **kwargs)
-
-        return counted
-
-    @property
-    def ailment(self) -> str | None:
-        """Why beat must be started again, if it must."""
-        if self.ticked_s is None or self._clock() - self.ticked_s <= BEAT_TOO_OLD_S:
-            return None
-        return f"the schedule was not looked at for {self._clock() - self.ticked_s:.0f} s"
 
 
 @beat_init.connect(weak=False)
 def _beat(sender: Any, **_: Any) -> None:
     from axiom.tasks.metrics import beat_metrics
 
-    ticks = Ticks()
-    sender.scheduler.tick = ticks.counting(sender.scheduler.tick)
+    life = BeatLife()
+    sender.scheduler.tick = life.counting(sender.scheduler.tick)
     name = f"beat@{socket.gethostname()}"
     serve(
         health.Process(
-            "beat", name, lambda: ticks.ailment, Servers().missing,
-            lambda: beat_metrics(name, leading=ticks.ticked_s is not None),
-            lambda: {"leading": ticks.ticked_s is not None},
+            "beat", name, lambda: life.ailment, Servers().missing,
+            lambda: beat_metrics(name, leading=life.ticked_s is not None),
+            lambda: {"leading": life.ticked_s is not None},
         )
     )  # fmt: skip
 

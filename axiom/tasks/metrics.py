@@ -20,7 +20,7 @@ from axiom.telemetry.metrics import Family, gauge, render
 
 if TYPE_CHECKING:
     from axiom.stores.totals import Totals
-    from axiom.tasks.canary import Pulse
+    from axiom.telemetry.liveness import WorkerLife
 
 log = structlog.get_logger(__name__)
 HELP = {
@@ -43,7 +43,7 @@ def info(kind: str, name: str) -> Family:
     return gauge("axiom_process_info", "What this process is.", (labels, 1))
 
 
-def worker_metrics(worker: Any, pulse: Pulse) -> bytes:
+def worker_metrics(worker: Any, life: WorkerLife) -> bytes:
     """Return a worker's exposition: its pool and its canary."""
     from celery.worker import state
 
@@ -55,7 +55,7 @@ def worker_metrics(worker: Any, pulse: Pulse) -> bytes:
         gauge("axiom_worker_pool_size", "Slots of the pool.", (name, size)),
         gauge("axiom_worker_pool_busy", "Slots at work.", (name, busy)),
         gauge("axiom_worker_canary_silent_seconds", "Since the worker was last known to take "
-              "messages.", (name, pulse.silent_s)),
+              "messages.", (name, life.silent_s)),
         Family("axiom_worker_tasks_total", "Tasks taken since the worker's start.", "counter",
                [(name, sum(state.total_count.values()))]),
     ])  # fmt: skip

@@ -1,13 +1,16 @@
 """The pulse of a process: a thread that says every few seconds that it lives.
 
-Workers, beat and Flower get one by Celery's signals; what else lives long calls `start`.
+Workers, beat and Flower get one by Celery's signals; what else lives long calls `start`. Beat
+and the workers of `control` watch too (`alerting/watcher.py`); so should what else lives long.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -23,6 +26,7 @@ from celery.worker import state as worker_state
 from axiom.config import settings
 from axiom.errors import StoreUnavailable
 from axiom.model import Json, utcnow
+from axiom.tasks.services import services
 from axiom.tasks.state import heartbeats
 
 log = structlog.get_logger(__name__)
@@ -40,6 +44,7 @@ class Pulse:
         self._beats = 0
         self._memory_bytes: int | None = None
         self._ended = threading.Event()
+        self._reached_since_s: float | None = None
 
     def start(self) -> None:
         """Beat in a thread until the process ends, and then leave."""
@@ -63,10 +68,17 @@ class Pulse:
                 self._began = self._beginning()
             heartbeats().beat(self.name, self._mark, self._told())
         except StoreUnavailable as error:
+            self._reached_since_s = None
             log.warning("pulse_missed", error=str(error))
             return False
         self._beats += 1
+        self._reached_since_s = self._reached_since_s or time.monotonic()
         return True
+
+    def reached_s(self) -> float:
+        """For how long Redis was reached at every beat."""
+        since_s = self._reached_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def _run(self) -> None:
         every_s = settings().heartbeat_s
@@ -90,14 +102,28 @@ class Pulse:
         if self._beats % MEMORY_EVERY == 0:
             self._memory_bytes = memory_bytes()
         fixed = {"kind": self._kind, "host": gethostname(), "pid": self._pid}
-        return fixed | self._began | {"memory_bytes": self._memory_bytes} | dict(self._facts())
+        measured = {"memory_bytes": self._memory_bytes, "disk_free_bytes": _disk_free_bytes()}
+        return fixed | self._began | measured | dict(self._facts())
 
 
-def start(kind: str, name: str | None = None, facts: Facts = dict) -> Pulse:
-    """Give this process a pulse; it is stopped when the interpreter ends."""
+def start(
+    kind: str, name: str | None = None, facts: Facts = dict, *, watches: bool = False
+) -> Pulse:
+    """Give this process a pulse, stopped when the interpreter ends; and let it watch, if wanted."""
     pulse = Pulse(kind, name or f"{kind}@{gethostname()}", facts)
     pulse.start()
+    if watches and settings().alerts == "on":
+        from axiom.tasks.alerting.watcher import Watcher  # only where it is needed
+
+        Watcher(services(), pulse.reached_s).start()
     return pulse
+
+
+def _disk_free_bytes() -> int | None:
+    try:
+        return shutil.disk_usage(settings().data_dir).free
+    except OSError:  # it is on another machine
+        return None
 
 
 def memory_bytes() -> int:
@@ -127,7 +153,8 @@ def _is_dead(pid: Any) -> bool:
 
 @worker_ready.connect(weak=False)
 def _worker(sender: Any, **_: Any) -> None:
-    start("worker", sender.hostname, lambda: _worker_facts(sender))
+    watches = "control" in sender.app.amqp.queues.consume_from
+    start("worker", sender.hostname, lambda: _worker_facts(sender), watches=watches)
 
 
 def _worker_facts(consumer: Any) -> dict[str, Json]:
@@ -142,7 +169,7 @@ def _worker_facts(consumer: Any) -> dict[str, Json]:
 
 @beat_init.connect(weak=False)
 def _beat(**_: Any) -> None:
-    start("beat")
+    start("beat", watches=True)
 
 
 def _flower() -> None:

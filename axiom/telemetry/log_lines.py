@@ -1,10 +1,10 @@
 """Keep what steps say: the log lines that are bound to a run, handed to a store in batches.
 
-A thread hands lines over as soon as a step has ended, and otherwise once a second, so that a
-killed process loses at most its last second of them. A step's attempt keeps `MOST_LINES`, then
-says how many more there were. While the store is away lines wait in memory, up to `MOST_WAITING`;
-they were on stderr anyway. The thread starts with the first line, and nothing is left running
-in a process that has none.
+A thread hands lines over a quarter of a second after a step has ended (what ends meanwhile goes
+with them), and otherwise once a second: a killed process loses no more than its last second.
+A step's attempt keeps `MOST_LINES`, then says how many more there were. While the store is away
+lines wait in memory, up to `MOST_WAITING`; they were on stderr anyway. The thread starts with
+the first line: a process that says nothing of a run has none.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from axiom.telemetry.logs import read_record
 
 MOST_LINES, MOST_WAITING = 1000, 5000
 MOST_TEXT = 8000  # characters of a line or a traceback
-EVERY_S, IDLE_S = 1.0, 30.0
+EVERY_S, GATHER_S, IDLE_S = 1.0, 0.25, 30.0
 Key = tuple[str, str, str, int]
 _NAMED = ("run", "step", "item", "attempt", "event", "level", "worker", "timestamp", "task")
 _log = structlog.get_logger(__name__)
@@ -106,7 +107,8 @@ class Buffer:
             if not self._some.wait(IDLE_S):
                 self._sink.rest()
                 self._some.wait()
-            self._now.wait(self._every_s)
+            if self._now.wait(self._every_s):
+                time.sleep(min(GATHER_S, self._every_s))
             self._now.clear()
             if not self.flush():
                 self._now.wait(self._every_s)  # the store is away; not at once again

@@ -61,6 +61,8 @@ def redact_value(value: Any, name: str = "") -> Any:
         return value
     if name and _NAMES.search(name):
         return GONE
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):

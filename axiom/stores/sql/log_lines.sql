@@ -1,8 +1,9 @@
--- :unhurried nobody waits for the disk: a crash of Postgres may lose the last lines
-SET LOCAL synchronous_commit = off;
-
--- :add lines
-INSERT INTO log_lines (run_id, at, step, item, attempt, level, text, worker, facts) VALUES %s;
+-- :add lines; nobody waits for the disk: a crash of Postgres may lose the last ones
+SELECT set_config('synchronous_commit', 'off', true);
+INSERT INTO log_lines (run_id, at, step, item, attempt, level, text, worker, facts)
+SELECT * FROM jsonb_to_recordset(%(lines)s) AS said (
+    run_id text, at timestamptz, step text, item text, attempt integer, level text, text text,
+    worker text, facts jsonb);
 
 -- :lines of a run, or of a step of it, after a place; months of before the run are not looked at
 SELECT n, run_id, at, step, item, attempt, level, text, worker, facts FROM log_lines
