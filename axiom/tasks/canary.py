@@ -12,6 +12,7 @@ connecting again by itself, and a restart would only delay it.
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -37,8 +38,9 @@ life = WorkerLife()
 def on_canary(task: Any, app: Celery, consumer: Any, **_: Any) -> Callable[..., None]:
     """Celery's hook for how a task's messages are taken: here, and not by the pool."""
 
-    def take(message: Any, body: Any, ack: Callable[[], None], *_: Any) -> None:
-        ack()
+    def take(message: Any, body: Any, ack: Callable[..., None], *_: Any) -> None:
+        # on pools with an event loop this is `Message.ack_log_error`, and wants what it logs to
+        ack(logging.getLogger(__name__), consumer.connection_errors)
         life.heard()
 
     return take
