@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from axiom import __version__
 from axiom.config import Settings
-from axiom.console import actions, doors, intelligence, notes, overview, pipelines, runs
+from axiom.console import actions, api, doors, intelligence, notes, overview, pipelines, runs
 from axiom.console.guard import Guard, wants_json
 from axiom.console.live import Live
 from axiom.console.web import Console, page
@@ -27,7 +27,7 @@ from axiom.login import built_in
 
 log = structlog.get_logger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-PAGES = (doors, overview, pipelines, runs, actions, notes)
+PAGES = (doors, overview, pipelines, runs, actions, notes, api)
 AGAIN_S = 3.0
 
 

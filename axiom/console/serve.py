@@ -35,8 +35,16 @@ def serve(settings: Settings) -> None:
         create_app(settings), log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=3, ws="none", lifespan="on",
     )  # fmt: skip
+    _beat()
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _beat() -> None:
+    """Tell, as workers do, that this process lives."""
+    from axiom.tasks import pulse
+
+    pulse.start("console")
 
 
 def _give_memory_back() -> None:
