@@ -178,4 +178,5 @@ def _tail(left: Side, right: Side, r: Array, n: Array) -> Array:
         squared = r * r
         both -= squared * np.minimum.outer(left.tails, right.tails)
         both /= 1 - squared
-    return np.fmax(both, 1.0, out=both)
+    factor: Array = np.fmax(both, 1.0, out=both)
+    return factor

@@ -106,4 +106,5 @@ def _rho(theirs: Array, mine: Array, both: Array) -> Array:
     lengths = np.einsum("tk,tk->k", a, a) * np.einsum("tk,tk->k", b, b)
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.einsum("tk,tk->k", a, b) / np.sqrt(np.where(lengths > 0, lengths, np.nan))
-    return np.clip(rho, -1.0, 1.0)
+    clipped: Array = np.clip(rho, -1.0, 1.0)
+    return clipped

@@ -60,7 +60,7 @@ def compute_cleaned(r: ArrayLike, length: int) -> Array:
     # the largest is never noise: without it there is nothing that moves together
     noise[-1] = False
     values = np.where(noise, max(values[noise].mean(), 0.0) if noise.any() else 0.0, values)
-    cleaned = (vectors * values) @ vectors.T
+    cleaned: Array = (vectors * values) @ vectors.T
     scale = np.sqrt(np.diagonal(cleaned))
     cleaned /= np.outer(scale, scale)
     np.clip(cleaned, -1.0, 1.0, out=cleaned)
