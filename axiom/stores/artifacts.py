@@ -37,6 +37,11 @@ class RedisArtifacts:
         """Keep a JSON value for a day and return its reference."""
         return self._set(run_id, name, json.dumps(value).encode())
 
+    def exists(self, ref: str) -> bool:
+        """Whether a value is still kept."""
+        with translated():
+            return bool(self._redis.exists(ref))
+
     def get(self, ref: str) -> Json:
         """Return a kept value.
 
