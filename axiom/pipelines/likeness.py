@@ -17,10 +17,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 LONGEST = 500  # letters that are read
-_QUARTERS = {
-    "first": 1, "second": 2, "third": 3, "fourth": 4, "final": 4, "holiday": 4, "christmas": 4,
-    "march": 1, "june": 2, "september": 3, "december": 4,
-}  # fmt: skip
+_QUARTERS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 _QUARTER = re.compile(rf"\b(?:q([1-4])|({'|'.join(_QUARTERS)})[- ](?:fiscal[- ])?quarter)\b")
 _MONTH = re.compile(
     r"\b(january|february|april|june|july|august|september|october|november|december)\b"
@@ -33,6 +30,8 @@ _NUMBER = re.compile(
     r"|(k|thousand|m|mn|mln|million|b|bn|bln|billion|tn|trillion)\b)?(?![\w])"
     r"(?:[- ](euro|dollar|pound|yen|cent|[a-z]{3,})s?\b)?"
 )
+# what it was before: what it is now parts one raised target from the next
+_FROM = re.compile(r"(?<=\d)(\S*(?:\s(?:million|billion|cents))?)\sfrom\s\S?\d[\d.,]*")
 _CURRENCIES = {"euro", "dollar", "pound", "yen", "cent"}
 _SPELT = {
     r"\bquarter[- ](?:of a )?(?:percentage )?point\b": "0.25%",
@@ -50,6 +49,7 @@ _STOP = frozenset(
     "than that this their his her new more most up into out about says said say amid while which "
     "who has have had not s".split()
 )
+_NO_NAMES = {"wall", "street", "monday", "tuesday", "wednesday", "thursday", "friday", "q1", "q2", "q3", "q4"}
 _PASSIVE = re.compile(r"\b(?:is|was|are|gets?|been|be)?\s?(\w+(?:ed|cut|hit|bought|taken)) by\b")
 _ACTIVE = re.compile(
     r"\b(sues?|suing|files? (?:\w+ )?(?:suit|lawsuit) against|takes|beats?|overtakes?|passes|"
@@ -65,7 +65,8 @@ _MARKED = {
 }  # fmt: skip
 
 VETOES = ("periods_odd", "stages_odd", "roles_odd")  # however alike the rest is
-_DOUBTS = ("amounts_odd", "names_odd", "deeds_odd", "deeds_apart")
+_REVERSALS = {"block", "deny", "abandon", "delay", "extend"}
+_DOUBTS = ("amounts_odd", "amounts_mixed", "names_odd", "deeds_odd", "deeds_apart")
 _STAGES = ("abandon", "deny", "complete", "block", "probe", "approve", "talks", "offer")
 
 
@@ -122,6 +123,8 @@ def features(a: Reading, b: Reading, cosine: float) -> dict[str, float]:
         "names_odd": min(names_odd, 2),
         "names_swapped": float(_swapped(a, b)),
         "names_odd_alike": min(names_odd, 2) * wording,
+        "words_odd_alike": min(len(a.words - b.words), len(b.words - a.words), 3) * wording,
+        "reversed": float(bool((a.deeds ^ b.deeds) & _REVERSALS)),
         "names_met_amounts_met": float(names_met > 0 and amounts_met > 0),
         "deeds_met": min(len(a.deeds & b.deeds), 2),
         "deeds_odd": float(_at_odds(a.deeds, b.deeds)),
@@ -173,8 +176,20 @@ def _same() -> tuple[Mapping[str, str], re.Pattern[str], Mapping[str, str]]:
             else:
                 single[_stem(other)] = _stem(first)
     longest = sorted(phrases, key=len, reverse=True)
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, longest))})s?\b", re.IGNORECASE)
-    return single, pattern, phrases
+    pattern = re.compile(rf"\b(?:{'|'.join(map(_inflected, longest))})\b", re.IGNORECASE)
+    return single, pattern, {_bare(phrase): word for phrase, word in phrases.items()}
+
+
+def _inflected(phrase: str) -> str:
+    """Return a pattern of a phrase whose first or last word may have an ending."""
+    first, *middle, last = (re.escape(word) for word in phrase.split())
+    return r"[\s-]".join([rf"{first}(?:s|es|ed|ing)?", *middle, rf"{last}s?"])
+
+
+def _bare(phrase: str) -> str:
+    """Return what a phrase's forms have in common."""
+    first, *others = phrase.replace("-", " ").split()
+    return " ".join([first[:2], *others[:-1], others[-1].removesuffix("s")])
 
 
 @cache
@@ -199,8 +214,7 @@ def _joined(text: str) -> str:
     _, pattern, phrases = _same()
 
     def shorter(found: re.Match[str]) -> str:
-        lower = found[0].lower()
-        word = phrases.get(lower) or phrases[lower.removesuffix("s")]
+        word = phrases[_bare(found[0].lower())]
         return word.capitalize() if found[0][-1].isupper() or found[0][0].isupper() else word
 
     return pattern.sub(shorter, text)
@@ -232,11 +246,12 @@ def _names(text: str) -> Iterator[str]:
         return
     for found in _NAME.finditer(text):
         single, name = _same()[0], _stem(found[0].lower())
-        if name not in _STOP and not (found.start() == 0 and name in _deeds()):
+        if name not in _STOP | _NO_NAMES and not (found.start() == 0 and name in _deeds()):
             yield single.get(name, name)
 
 
 def _amounts(lower: str) -> Iterator[tuple[str, float]]:
+    lower = _FROM.sub(" ", lower)
     for spelt, digits in _SPELT.items():
         lower = re.sub(spelt, digits, lower)
     for money, digits, percent, basis, scale, unit in _NUMBER.findall(_YEAR.sub(" ", lower)):
@@ -322,8 +337,13 @@ def _stage(read: Reading) -> str:
 
 
 def _at_odds(a: frozenset[str], b: frozenset[str]) -> bool:
+    """Say whether what one tells alone is at odds with what the other tells."""
     only_a, only_b = a - b, b - a
-    return any(frozenset((x, y)) in _odds() for x in only_a for y in only_b)
+    pairs = {(x, y) for x in only_a for y in only_b}
+    # "rejects the settlement" tells of a settlement too
+    pairs |= {(x, y) for x in only_a & _REVERSALS for y in b}
+    pairs |= {(x, y) for x in only_b & _REVERSALS for y in a}
+    return any(frozenset(pair) in _odds() for pair in pairs)
 
 
 def _roles_odd(
@@ -332,8 +352,7 @@ def _roles_odd(
 ) -> bool:
     if not a or not b:
         return False
-    crossed = bool(a[0] & b[1]) and bool(a[1] & b[0])
-    return crossed and len(a[0] & b[1]) + len(a[1] & b[0]) > len(a[0] & b[0]) + len(a[1] & b[1])
+    return bool(a[0] & b[1]) and bool(a[1] & b[0]) and not a[0] & b[0]
 
 
 def _swapped(a: Reading, b: Reading) -> bool:

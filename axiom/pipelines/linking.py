@@ -93,17 +93,21 @@ class EntityFinder:
         A broker that rates another company is not what a headline is about.
         """
         text = text[:LONGEST]
-        found = sorted({*self._symbols(text), *self._named(text)}, key=lambda m: (m.start, m.end))
+        found = self._found(text, doubtful=False)
         return [each for each in found if not _rates(text, each, found)]
 
     def canonical(self, text: str) -> str:
-        """Return the text with each company under one name, its ticker."""
+        """Return the text with each company under one name, its ticker, for comparison."""
         out, last = [], 0
-        for mention in self.mentions(text):
+        for mention in self._found(text[:LONGEST], doubtful=True):
             if mention.start >= last:
                 out += [text[last : mention.start], mention.ticker]
                 last = mention.end
         return "".join([*out, text[last:]])
+
+    def _found(self, text: str, *, doubtful: bool) -> list[Mention]:
+        found = {*self._symbols(text), *self._named(text, doubtful=doubtful)}
+        return sorted(found, key=lambda mention: (mention.start, mention.end))
 
     def _symbols(self, text: str) -> Iterator[Mention]:
         for match in _SYMBOL.finditer(text):
@@ -111,12 +115,12 @@ class EntityFinder:
             if ticker := self._tickers.get(symbol):
                 yield Mention(match.start(), match.end(), ticker)
 
-    def _named(self, text: str) -> Iterator[Mention]:
+    def _named(self, text: str, *, doubtful: bool) -> Iterator[Mention]:
         shouted = text.isupper()
         names = self._shouted if shouted else self._names
         pattern = self._shouted_pattern if shouted else self._pattern
         for match in pattern.finditer(text):
-            if _means_company(text, match, shouted):
+            if _means_company(text, match, shouted, doubtful):
                 yield Mention(match.start(), match.end(), names[match[0]])
 
 
@@ -154,7 +158,7 @@ def _signs() -> tuple[re.Pattern[str], re.Pattern[str]]:
     )
 
 
-def _means_company(text: str, match: re.Match[str], shouted: bool) -> bool:
+def _means_company(text: str, match: re.Match[str], shouted: bool, doubtful: bool) -> bool:
     name = match[0] if not shouted else match[0].title()
     said = _ambiguity(name) or _ambiguity(match[0])
     if said is None:
@@ -162,7 +166,7 @@ def _means_company(text: str, match: re.Match[str], shouted: bool) -> bool:
     before, after = text[: match.start()], text[match.end() :]
     if (said.before and said.before.search(before)) or (said.after and said.after.search(after)):
         return False
-    if not said.common or not (shouted or _capital_says_nothing(before, text)):
+    if doubtful or not said.common or not (shouted or _capital_says_nothing(before, text)):
         return True
     follows, precedes = _signs()
     return bool(follows.search(after.lstrip(" ,")) or precedes.search(before))
