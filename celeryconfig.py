@@ -22,12 +22,15 @@ _analyst = "cpu" if settings().analyst == "local" else "claude"
 task_routes = {
     "axiom.tasks.*.run": "control",  # entry points never wait behind work
     "axiom.tasks.watch.*": "control",
+    "axiom.tasks.backfill.*": "control",
+    "axiom.tasks.retention.*": "io",  # may take its time
     "axiom.tasks.batches.*": "control",
     "axiom.tasks.graph.analyse_company": _analyst,
     "axiom.tasks.events.classify": _analyst,
     "axiom.tasks.correlation.explain": _analyst,
     "axiom.tasks.events.drop_known": "cpu",
     "axiom.tasks.events.embed_events": "cpu",
+    "axiom.tasks.graph.embed_profiles": "cpu",
     "axiom.tasks.correlation.correlate": "cpu",
     "axiom.tasks.correlation.find_changes": "cpu",
     "axiom.tasks.correlation.render_report": "cpu",
@@ -52,6 +55,7 @@ broker_transport_options = _redis | {
     # never renewed, so above the hard limit + the longest countdown + grace
     "visibility_timeout": 1500,
     "unacked_restore_throttle": 1,  # looks every 10 s instead of every 100 s
+    "priority_steps": [0, 9],  # live work, and behind it what is made up for
 }
 result_backend_transport_options = _redis
 redis_socket_keepalive, redis_socket_timeout = True, 30
@@ -66,37 +70,42 @@ worker_max_memory_per_child = 500_000  # KiB: heavy libraries leave with their c
 worker_cancel_long_running_tasks_on_connection_loss = False  # the step's lock guards it
 
 # --- the beat -------------------------------------------------------------------
-beat_scheduler = "redbeat.RedBeatScheduler"
+# RedBeat, and the pipelines' schedules from the ledger: they may be changed while it runs
+beat_scheduler = "axiom.tasks.beat.LedgerScheduler"
 redbeat_redis_url = broker_url
 redbeat_key_prefix = "axiom:beat:"
-beat_max_loop_interval = 5
+beat_max_loop_interval = 4  # within 5 s a changed schedule is followed
 redbeat_lock_timeout = 30  # a standby beat takes over after this long
 beat_enable_remote_control = True
 timezone = "UTC"
 
 
-def _every(pipeline: str, schedule: crontab, expires_s: int) -> dict[str, object]:
-    # a run that waited longer than its slot is stale: the next one catches up
-    return {
-        "task": f"axiom.tasks.{pipeline}.run",
-        "schedule": schedule,
-        "kwargs": {"trigger": "schedule"},
-        "options": {"expires": expires_s},
-    }
+def _every(pipeline: str, schedule: crontab) -> dict[str, object]:
+    return {"task": f"axiom.tasks.{pipeline}.run", "schedule": schedule}
 
 
+# what a person set goes first: axiom schedule
 beat_schedule = {
-    "ingestion": _every("ingestion", crontab(), 50),
-    "events": _every("events", crontab(minute="*/5"), 240),
-    "graph": _every("graph", crontab(minute="0"), 3300),
-    "correlation": _every("correlation", crontab(minute="0"), 3300),
+    "ingestion": _every("ingestion", crontab()),
+    "events": _every("events", crontab(minute="*/5")),
+    "graph": _every("graph", crontab(minute="0")),
+    "correlation": _every("correlation", crontab(minute="0")),
 }
+# Slots that were missed: none, latest, or all:N, the newest N, behind live work. The latest run
+# of each does what the missed ones would have done: prices and headlines are fetched from where
+# the last ones ended, and what did not change is not analysed again.
+catch_up = dict.fromkeys(beat_schedule, "latest")
 if settings().schedules == "off":
     beat_schedule = {}
 beat_schedule["watch"] = {
     "task": "axiom.tasks.watch.resume_stalled",
     "schedule": 5.0,
     "options": {"expires": 5, "ignore_result": True},
+}
+beat_schedule["retention"] = {
+    "task": "axiom.tasks.retention.prune",
+    "schedule": crontab(hour="3", minute="17"),
+    "options": {"expires": 3600, "ignore_result": True},
 }
 if settings().analyst == "claude":
     # switched off, what is out already still comes back, and was paid
@@ -109,5 +118,8 @@ if settings().analyst == "claude":
 
 imports = [
     f"axiom.tasks.{name}"
-    for name in ("ingestion", "graph", "events", "correlation", "watch", "batches")
+    for name in (
+        *("ingestion", "graph", "events", "correlation"),
+        *("watch", "backfill", "retention", "batches", "pulse", "health"),
+    )
 ]

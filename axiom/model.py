@@ -214,6 +214,22 @@ class Edge:
         )[:32]  # fmt: skip
 
 
+COMPARISON = "*"
+"""The source that was read when all companies were: only then is it known who competes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A source that was read to its end: what it states of its company, and no more, is so.
+
+    `until` is when the source was next read, where that was recorded before this reading.
+    """
+
+    source: str
+    company: str | None = None  # the key of the company that the source is about
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sentiment:
     """How a headline sounds for one company; the probabilities sum to 1."""
@@ -319,6 +335,7 @@ class StepState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +347,7 @@ class Run:
     logical_at: datetime
     engine: str
     state: RunState
-    trigger: str  # "schedule" | "manual" | "first"
+    trigger: str  # "schedule" | "manual" | "first" | "backfill" | "catch-up"
     params: Mapping[str, Json]
     reason: str | None
     created_at: datetime
@@ -338,6 +355,8 @@ class Run:
     ended_at: datetime | None
     deadline_at: datetime | None
     plan: Json
+    retries: int = 0  # by a person
+    backfill_id: str | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -360,6 +379,21 @@ class StepRow:
     started_at: datetime | None
     ended_at: datetime | None
     output: Json
+    error: str | None
+    traceback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt at a step that came to nothing; the step's row has the last one."""
+
+    name: str
+    item: str
+    attempt: int  # counted anew after a person's retry
+    outcome: str  # "retried" | "failed" | "died" | "cancelled"
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
     error: str | None
     traceback: str | None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -51,6 +50,21 @@ def release() -> None:
     show.say(f"Postgres: {applied} migrations applied; graph: constraints in place")
 
 
+def observe_here(*, keep: bool) -> None:
+    """Show what goes wrong in this process' steps; keep all that they say, and trace them."""
+    import atexit
+
+    from axiom.celery import keep_log_lines
+    from axiom.config import settings
+    from axiom.telemetry import log_lines, logs
+
+    wanted = settings()
+    logs.configure(wanted.log_format, wanted.log_level, secrets=wanted.secrets(), shown="ERROR")
+    if keep:
+        keep_log_lines()
+        atexit.register(log_lines.flush)
+
+
 def run_here(
     pipeline: str, at: str | None, params: Mapping[str, Json], *, dry_run: bool, as_json: bool
 ) -> int:
@@ -61,6 +75,7 @@ def run_here(
     from axiom.tasks.services import in_process_engine
 
     logical_at = logical_time(pipeline, at, "manual")
+    observe_here(keep=not dry_run)
     with in_process_engine(dry_run=dry_run) as engine:
         claim = run_in_process(
             engine,
@@ -74,55 +89,6 @@ def run_here(
     if dry_run and not as_json:
         show.say("Nothing was written (--dry-run).")
     return int(claim.run.state in BAD)
-
-
-def trigger(
-    pipeline: str,
-    at: str | None,
-    params: Mapping[str, Json],
-    *,
-    overlap: bool,
-    wait: bool,
-    as_json: bool,
-) -> int:
-    """Publish a run; with `wait`, follow it to its end and return 1 when that is bad."""
-    from axiom.tasks import client
-    from axiom.tasks.base import logical_time
-
-    if at:
-        logical_time(pipeline, at, "manual")  # a wrong time is told here, not in a worker's log
-    run_id = client.trigger(pipeline, at=at, params=params, overlap=overlap)
-    if not wait:
-        show.say_or_json(
-            f"{pipeline}: asked for run {run_id[:8]}; follow it: axiom runs show {run_id[:8]}",
-            {"run": run_id, "pipeline": pipeline},
-            as_json=as_json,
-        )
-        return 0
-    ended = client.wait_for(run_id, timeout_s=PIPELINES[pipeline].deadline.total_seconds() + 60)
-    show.run(ended, _ledger().steps(ended.id), as_json=as_json)
-    return int(ended.state in BAD | {RunState.SKIPPED})
-
-
-def pause(pipeline: str, reason: str | None, *, as_json: bool) -> None:
-    """Pause a pipeline's schedule."""
-    changed = _ledger().pause(pipeline, by=getpass.getuser(), reason=reason)
-    text = "paused; let it go on: axiom resume " + pipeline if changed else "was paused already"
-    show.say_or_json(
-        f"{pipeline}: {text}",
-        {"pipeline": pipeline, "paused": True, "changed": changed},
-        as_json=as_json,
-    )
-
-
-def resume(pipeline: str, *, as_json: bool) -> None:
-    """Resume a pipeline's schedule."""
-    changed = _ledger().resume(pipeline)
-    show.say_or_json(
-        f"{pipeline}: {'goes on by its schedule' if changed else 'was not paused'}",
-        {"pipeline": pipeline, "paused": False, "changed": changed},
-        as_json=as_json,
-    )
 
 
 def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
@@ -141,9 +107,15 @@ def show_run(run_id: str, *, as_json: bool) -> None:
 
 def status(*, as_json: bool) -> None:
     """Show how each pipeline stands."""
-    ledger, now = _ledger(), utcnow()
+    now = utcnow()
+    show.status(standing(now), now, as_json=as_json)
+
+
+def standing(now: datetime) -> list[dict[str, Any]]:
+    """Return how each pipeline stands: its last run, freshness, next run, pause."""
+    ledger = _ledger()
     last, good, pauses = ledger.last_runs(), ledger.last_good(), ledger.pauses()
-    rows = [
+    return [
         {
             "pipeline": pipeline,
             "state": "paused" if pipeline in pauses else _state(last.get(pipeline)),
@@ -156,7 +128,6 @@ def status(*, as_json: bool) -> None:
         }
         for pipeline in PIPELINES
     ]
-    show.status(rows, now, as_json=as_json)
 
 
 def _state(run: Run | None) -> str:

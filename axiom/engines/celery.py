@@ -1,9 +1,9 @@
 """From a FLOW to a Celery canvas of chains and chords.
 
-Messages carry a run's id and an item, nothing else: what a step needs, it reads
-from the ledger. Headers are flat chains whose results are ignored, because
-nested groups give their results in reverse and every header message carries
-the whole body (facts measured with Celery 5.7).
+Messages carry a run's id, an item, and how often a person retried the run, nothing
+else: what a step needs, it reads from the ledger. Headers are flat chains whose
+results are ignored, because nested groups give their results in reverse and every
+header message carries the whole body (facts measured with Celery 5.7).
 """
 
 from __future__ import annotations
@@ -15,14 +15,25 @@ from celery.canvas import Signature
 
 from axiom.flow import Call, Flow, Stage
 
+# Redis's priorities: the lower goes first. Each has a list of its own in every queue
+LIVE, BEHIND = PRIORITIES = (0, 9)
 
-def canvas(app: Celery, flow: Flow, run_id: str, items: Sequence[str]) -> Signature:
+
+def canvas(
+    app: Celery,
+    flow: Flow,
+    run_id: str,
+    items: Sequence[str],
+    *,
+    retries: int = 0,
+    priority: int = LIVE,
+) -> Signature:
     """Build the canvas of a planned run; the planning step is not part of it."""
     stages = flow.plan(items)[1 if flow.planner else 0 :]
 
     def signature(call: Call) -> Signature:
         task = app.tasks[f"axiom.tasks.{flow.pipeline}.{call.step}"]
-        return task.si(run_id, call.item)
+        return task.si(run_id, call.item, retries).set(priority=priority)
 
     def stage(each: Stage) -> Signature:
         branches = [chain(*map(signature, branch)) for branch in each.branches]

@@ -7,6 +7,7 @@ is how the watch mends what stalled.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +16,20 @@ from psycopg2.extras import execute_values
 
 from axiom.errors import UnknownRun
 from axiom.flow import Call
-from axiom.model import Claim, Json, Run, RunState, Started, StepRow, StepState
+from axiom.model import (
+    PIPELINES,
+    Attempt,
+    Claim,
+    Json,
+    Run,
+    RunState,
+    Started,
+    StepRow,
+    StepState,
+)
+from axiom.stores.partitions import Months
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
+from axiom.telemetry import traces
 
 Verdict = tuple[RunState, str | None]  # how a run ends, and why
 
@@ -27,6 +40,8 @@ class Ledger:
     def __init__(self, postgres: Postgres) -> None:
         self._db = postgres
         self._sql = named_queries("ledger")
+        self._months = Months(postgres, "steps", "attempts")
+        self._mine = threading.local()  # what this thread has started, by its key
 
     # --- runs ---
 
@@ -57,12 +72,12 @@ class Ledger:
         }  # fmt: skip
         self._query("close_dead", asked)
         if rows := self._query("claim", asked):
-            return Claim(_run(rows[0]), granted=True)
+            return Claim(to_run(rows[0]), granted=True)
         if mine := self._query("run_by_id", asked):
-            run = _run(mine[0])
+            run = to_run(mine[0])
             return Claim(run, granted=run.state in (RunState.QUEUED, RunState.RUNNING))
         if taken := self._query("run_by_slot", asked):
-            run = _run(taken[0])
+            run = to_run(taken[0])
             if trigger != "manual":  # beat may fire a slot twice; that is nobody's concern
                 return Claim(run, granted=False)
             reason = f"run {run.id[:8]} has this logical time already ({run.state})"
@@ -83,7 +98,7 @@ class Ledger:
 
     def _skip(self, asked: dict[str, Any], reason: str) -> Run:
         self._query("record_skip", asked | {"reason": reason})
-        return _run(self._query("run_by_id", asked)[0])
+        return to_run(self._query("run_by_id", asked)[0])
 
     def hold(self, run_id: str) -> None:
         """Show, for as long as this thread's connection lives, that a run's process does."""
@@ -98,30 +113,37 @@ class Ledger:
         positions: dict[str, int] = {}
         for call in calls:
             positions.setdefault(call.step, len(positions))
-        rows = [(run_id, positions[call.step], call.step, call.item) for call in calls]
+        run_at = self._query("run_created", {"run_id": run_id})[0]["created_at"]
+        self._months.ensure([run_at])
+        rows = [(run_id, run_at, positions[call.step], call.step, call.item) for call in calls]
         with self._db.transaction() as cursor:
             execute_values(cursor, self._sql["add_step"], rows, page_size=1000)
             cursor.execute(self._sql["begin_run"], {"id": run_id, "plan": Jsonb(plan)})
 
     def close(self, run_id: str, state: RunState, reason: str | None = None) -> None:
         """End a run that is active; one that has ended stays as it is."""
-        self._query("close_run", {"run_id": run_id, "state": state, "reason": reason})
+        asked = {"run_id": run_id, "state": state, "reason": reason, "retries": None}
+        self._query("close_run", asked)
 
     # --- steps ---
 
-    def start_step(self, run_id: str, call: Call, *, worker: str, task_id: str) -> Started | None:
+    def start_step(
+        self, run_id: str, call: Call, *, worker: str, task_id: str, retries: int = 0
+    ) -> Started | None:
         """Become the one who runs this step; waits while somebody else does.
 
-        Returns None when there is nothing to do: it was done, or the run ended.
+        Returns None when there is nothing to do: it was done, or the run ended, or
+        the message is from before a person's retry (`retries`).
         What is started must be ended by `finish_step`, `retry_step` or
         `fail_step`; a caller that dies lets go of it too.
         """
-        asked = _key(run_id, call) | {"worker": worker, "task_id": task_id}
+        asked = _key(run_id, call) | {"worker": worker, "task_id": task_id, "retries": retries}
         start = self._db.planned("start_step", self._sql["start_step"])
         rows = self._db.query(f"{self._sql['lock_step']}; {start}", asked)
         if not rows:
             self._query("unlock_step", asked)
             return None
+        self._mine.__dict__[asked["key"]] = (task_id, retries)
         row = rows[0]
         inputs, failures = _before(row["before"] or [])
         return Started(
@@ -171,12 +193,17 @@ class Ledger:
         end = self._sql[query]
         if query == "finish_step":
             end = self._db.planned(query, end)
-        parts, asked = [end], _key(run_id, call) | values
+        asked = _key(run_id, call) | values
+        # who was cancelled meanwhile must not end the step of those who try again
+        task_id, retries = self._mine.__dict__.pop(asked["key"], (None, 0))
+        parts, asked = [end], asked | {"task_id": task_id, "retries": retries}
         if closing:  # waits for the disk, with all that came before
             parts.append(self._sql["close_run"])
             asked |= {"state": closing[0], "reason": closing[1]}
         parts.append(self._sql["let_go" if closing else "unlock_step"])
         self._db.query("; ".join(parts), asked)
+        if closing:
+            traces.end_run(lambda: self.run(run_id))
 
     # --- pause ---
 
@@ -185,9 +212,9 @@ class Ledger:
         asked = {"pipeline": pipeline, "by": by, "reason": reason}
         return self._db.execute(self._sql["pause"], asked) > 0
 
-    def resume(self, pipeline: str) -> bool:
+    def resume(self, pipeline: str, *, by: str) -> bool:
         """Let a pipeline's schedule go on; False when it was not paused."""
-        return self._db.execute(self._sql["resume"], {"pipeline": pipeline}) > 0
+        return self._db.execute(self._sql["resume"], {"pipeline": pipeline, "by": by}) > 0
 
     def paused(self, pipeline: str) -> dict[str, Any] | None:
         """Who paused it, when and why; None when it is not paused."""
@@ -206,18 +233,23 @@ class Ledger:
         if len(rows) != 1 or not run_id:
             problem = "several runs start with" if rows else "there is no run"
             raise UnknownRun(f"{problem} {run_id!r}; list them: axiom runs")
-        return _run(rows[0])
+        return to_run(rows[0])
 
     def runs(
         self, *, pipeline: str | None = None, state: str | None = None, limit: int = 20
     ) -> list[Run]:
         """Return the newest runs, newest first."""
         asked = {"pipeline": pipeline, "state": state, "limit": limit}
-        return [_run(row) for row in self._query("runs", asked)]
+        return [to_run(row) for row in self._query("runs", asked)]
 
     def steps(self, run_id: str) -> list[StepRow]:
         """Return a run's steps in order."""
         return [_step(row) for row in self._query("steps", {"run_id": run_id})]
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """Return the attempts of a run's steps that came to nothing, oldest first."""
+        rows = self._query("attempts", {"run_id": run_id})
+        return [Attempt(**{name: row[name] for name in _ATTEMPT_FIELDS}) for row in rows]
 
     def step_states(self, run_id: str) -> list[dict[str, Any]]:
         """Count a run's steps by name and state."""
@@ -225,11 +257,13 @@ class Ledger:
 
     def last_runs(self) -> dict[str, Run]:
         """Return each pipeline's newest run that was not skipped."""
-        return {row["pipeline"]: _run(row) for row in self._query("last_runs")}
+        rows = self._query("last_runs", {"pipelines": list(PIPELINES)})
+        return {row["pipeline"]: to_run(row) for row in rows}
 
     def last_good(self) -> dict[str, datetime]:
         """Return each pipeline's newest logical time that ended well."""
-        return {row["pipeline"]: row["logical_at"] for row in self._query("last_good")}
+        rows = self._query("last_good", {"pipelines": list(PIPELINES)})
+        return {row["pipeline"]: row["logical_at"] for row in rows}
 
     def previous(self, pipeline: str, before: datetime) -> datetime | None:
         """Return the last logical time before this one whose run succeeded."""
@@ -282,10 +316,12 @@ def _before(rows: list[list[Any]]) -> tuple[dict[str, Any], dict[str, dict[str, 
 
 
 _RUN_FIELDS = Run.__dataclass_fields__.keys()
+_ATTEMPT_FIELDS = Attempt.__dataclass_fields__.keys()
 _STEP_FIELDS = StepRow.__dataclass_fields__.keys()
 
 
-def _run(row: Mapping[str, Any]) -> Run:
+def to_run(row: Mapping[str, Any]) -> Run:
+    """Return the run of a row of `runs`."""
     return Run(**{name: row[name] for name in _RUN_FIELDS} | {"state": RunState(row["state"])})
 
 

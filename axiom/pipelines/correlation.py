@@ -87,6 +87,7 @@ class CorrelationGraph(Protocol):
         market: str,
         valid_from: datetime,
         run_id: str,
+        recorded_at: datetime,
     ) -> int: ...
 
 
@@ -237,7 +238,11 @@ def link_correlations(ctx: Context[Services]) -> Json:
     """Link the significant pairs in the graph."""
     market = ctx.services.market
     edges = ctx.services.graph.link_correlations(
-        _correlations(ctx), market.name, market.visible_at(ctx.logical_at), ctx.run_id
+        _correlations(ctx),
+        market.name,
+        market.visible_at(ctx.logical_at),
+        ctx.run_id,
+        ctx.logical_at,
     )
     return {"edges": edges}
 

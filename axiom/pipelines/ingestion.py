@@ -75,7 +75,9 @@ class Cache(Protocol):
 class InstrumentGraph(Protocol):
     """Where instruments have their nodes."""
 
-    def link_instruments(self, instruments: Sequence[Instrument], market: str) -> int: ...  # noqa: D102
+    def link_instruments(  # noqa: D102
+        self, instruments: Sequence[Instrument], market: str, recorded_at: datetime
+    ) -> int: ...
 
 
 class Universe(Protocol):
@@ -160,7 +162,8 @@ def cache_quotes(ctx: Context[Services]) -> Json:
 def link_instruments(ctx: Context[Services]) -> Json:
     """Make sure that each instrument has its node in the graph."""
     instruments = ctx.services.universe.instruments
-    return {"nodes": ctx.services.graph.link_instruments(instruments, ctx.services.market.name)}
+    market = ctx.services.market.name
+    return {"nodes": ctx.services.graph.link_instruments(instruments, market, ctx.logical_at)}
 
 
 def close_run(ctx: Context[Services]) -> Json:

@@ -35,6 +35,11 @@ class RedisArtifacts:
             self._redis.set(ref, packed, ex=TTL_S)
         return ref
 
+    def exists(self, ref: str) -> bool:
+        """Whether a value is still kept."""
+        with translated():
+            return bool(self._redis.exists(ref))
+
     def get(self, ref: str) -> Json:
         """Return a kept value.
 

@@ -7,15 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 import psycopg2.errors
 
 from axiom.model import Quote
+from axiom.stores.partitions import Months
 from axiom.stores.postgres import Postgres, clean, named_queries
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as Cursor
 
 COLUMNS = "ticker, observed_at, source, price, open, high, low, volume, currency, flag, run_id"
 DAYS_PER_TRADING_DAY = 1.6  # weekends and holidays, with room
@@ -45,7 +42,7 @@ class PriceStore:
     def __init__(self, postgres: Postgres) -> None:
         self._db = postgres
         self._sql = named_queries("prices")
-        self._months: set[date] = set()
+        self._months = Months(postgres, "prices")
 
     def upsert_quotes(self, quotes: Sequence[Quote], run_id: str) -> int:
         """Store quotes in one transaction; return how many were new.
@@ -53,7 +50,7 @@ class PriceStore:
         A tick that is there stays as it was. Rows are copied straight in; only
         when one of them is there already, which is rare, are they staged and merged.
         """
-        self._make_months({quote.observed_at for quote in quotes})
+        self._months.ensure({quote.observed_at for quote in quotes})
         ordered = sorted(quotes, key=_key)
         try:
             with self._db.transaction() as cursor:
@@ -69,22 +66,6 @@ class PriceStore:
             cursor.copy_expert(f"COPY staged_prices ({COLUMNS}) FROM STDIN", _Stream(lines))
             cursor.execute(self._sql["merge"])
             return int(cursor.rowcount)
-
-    def _make_months(self, moments: Iterable[datetime]) -> None:
-        wanted = {_month(moment) for moment in moments} - self._months
-        for first in sorted(wanted):
-            following = (first + timedelta(days=32)).replace(day=1)
-            name = f"prices_{first:%Y_%m}"
-            if self._db.query(self._sql["has_month"], {"name": name})[0]["there"]:
-                continue  # without the lock, which a dry run would hold to its end
-            with self._db.transaction() as cursor:
-                # two processes may reach the first tick of a month together
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('prices_months'))")
-                self._make(cursor, name, first, following)
-        self._months |= wanted
-
-    def _make(self, cursor: Cursor, name: str, first: date, following: date) -> None:
-        cursor.execute(self._sql["make_month"].format(name=name, first=first, next=following))
 
     def newest(self, tickers: Sequence[str], market: str, until: datetime) -> datetime | None:
         """Return the newest tick of the market among these tickers, up to `until`."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from axiom.errors import AxiomError, StoreUnavailable, UnknownRun
 from axiom.model import PIPELINES, Json, Run, RunState
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 ACTIVE = (RunState.QUEUED, RunState.RUNNING)
 POLL_S = 0.1
@@ -25,28 +30,42 @@ def trigger(
     at: str | None = None,
     params: Mapping[str, Json] | None = None,
     overlap: bool = False,
+    run_id: str | None = None,
 ) -> str:
     """Publish a pipeline's run task; return the id that the run will have.
+
+    What a person asks for goes through `operate.trigger`, which keeps who it was.
+
+    Raises:
+        StoreUnavailable: the broker cannot be reached.
+    """
+    run_id = run_id or str(uuid.uuid4())
+    kwargs = {"at": at, "params": dict(params or {}), "overlap": overlap, "trigger": "manual"}
+    send(f"axiom.tasks.{pipeline}.run", kwargs, task_id=run_id)
+    return run_id
+
+
+def send(task: str, kwargs: Mapping[str, Json], **options: Any) -> None:
+    """Publish a message.
 
     Raises:
         StoreUnavailable: the broker cannot be reached.
     """
     from axiom.celery import app
 
-    run_id = str(uuid.uuid4())
-    kwargs = {"at": at, "params": dict(params or {}), "overlap": overlap, "trigger": "manual"}
+    with reaching_broker(app):
+        app.send_task(task, kwargs=dict(kwargs), retry_policy={"max_retries": 1}, **options)
+
+
+@contextmanager
+def reaching_broker(app: Celery) -> Iterator[None]:
+    """Raise `StoreUnavailable` where the broker cannot be reached."""
     try:
-        app.send_task(
-            f"axiom.tasks.{pipeline}.run",
-            kwargs=kwargs,
-            task_id=run_id,
-            retry_policy={"max_retries": 1},
-        )
+        yield
     except app.connection_for_write().connection_errors as error:
         raise StoreUnavailable(
             f"the broker cannot be reached ({error}); start it: axiom up"
         ) from error
-    return run_id
 
 
 def wait_for(run_id: str, *, timeout_s: float, meanwhile: Callable[[], None] = _nothing) -> Run:
@@ -95,7 +114,7 @@ def summary() -> dict[str, Json]:
     from axiom.tasks.services import services
 
     found, market = services(), services().market.name
-    graph = found.graph.counts()
+    graph = found.graph.counts(market)
     return {
         "market": market,
         "rows": found.prices.count(market),

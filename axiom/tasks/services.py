@@ -19,7 +19,10 @@ from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
 
 if TYPE_CHECKING:
     from axiom.analysts.degrading import Analyst
+    from axiom.ledger.actions import Actions
+    from axiom.ledger.backfills import Backfills
     from axiom.ledger.ledger import Ledger
+    from axiom.ledger.schedules import Schedules
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
     from axiom.providers.universe import Universe
@@ -29,10 +32,13 @@ if TYPE_CHECKING:
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
     from axiom.stores.graph import GraphStore
+    from axiom.stores.log_lines import LogLines
     from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
+    from axiom.stores.profile_index import ProfileIndex
     from axiom.stores.quarantine import Quarantine
     from axiom.stores.reports import ReportWriter
+    from axiom.stores.search import Search
     from axiom.stores.vectors import VectorStore
     from axiom.tasks.claude import Claude
 
@@ -61,6 +67,28 @@ class Services:
 
         return Ledger(self.postgres)
 
+    @cached_property
+    def actions(self) -> Actions:
+        """What persons do to runs."""
+        from axiom.ledger.actions import Actions
+
+        return Actions(self.postgres, self.ledger)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When each pipeline runs."""
+        from axiom.ledger.schedules import Schedules
+        from axiom.tasks.schedules import defaults
+
+        return Schedules(self.postgres, defaults())
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        """Ranges that are run beside the live work."""
+        from axiom.ledger.backfills import Backfills
+
+        return Backfills(self.postgres)
+
     @property
     def history(self) -> Ledger:
         """What was run before."""
@@ -72,6 +100,13 @@ class Services:
         from axiom.stores.prices import PriceStore
 
         return PriceStore(self.postgres)
+
+    @cached_property
+    def log_lines(self) -> LogLines:
+        """What steps said."""
+        from axiom.stores.log_lines import LogLines
+
+        return LogLines(self.postgres)
 
     @cached_property
     def quarantine(self) -> Quarantine:
@@ -128,6 +163,20 @@ class Services:
         from axiom.stores.vectors import VectorStore
 
         return VectorStore(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles by their meaning."""
+        from axiom.stores.profile_index import ProfileIndex
+
+        return ProfileIndex(self.settings.require("chroma_url"))
+
+    @cached_property
+    def search(self) -> Search:
+        """What was kept, by its meaning."""
+        from axiom.stores.search import Search
+
+        return Search(self.postgres, self.vectors, self.profile_index, self.embed)
 
     @cached_property
     def reports(self) -> ReportWriter:
@@ -254,6 +303,13 @@ class DryServices(Services):
         from axiom.stores.vectors import UnkeptVectors
 
         return UnkeptVectors(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles, embedded and not kept."""
+        from axiom.stores.profile_index import UnkeptProfiles
+
+        return UnkeptProfiles(self.settings.require("chroma_url"))
 
     @cached_property
     def reports(self) -> ReportWriter:

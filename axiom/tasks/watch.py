@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
+
 import structlog
 from celery import Celery, Task, shared_task
 
 from axiom.config import settings
-from axiom.engines.celery import queue_of
+from axiom.engines.celery import PRIORITIES, queue_of
 from axiom.errors import StoreUnavailable
 from axiom.ledger import watch
-from axiom.model import PIPELINES, floor_time, utcnow
+from axiom.model import PIPELINES, RunState, floor_time, utcnow
+from axiom.tasks.backfill import advance_all, catch_up
 from axiom.tasks.base import publish
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
@@ -26,19 +30,31 @@ def resume_stalled(self: Task) -> None:
         done = watch.resume_stalled(
             services().ledger,
             stall_after_s=settings().stall_after_s,
+            give_up_after=timedelta(hours=settings().give_up_after_h),
             waiting=lambda pipeline, steps: _waiting(app, pipeline, steps),
-            publish=lambda pipeline, run_id: publish(
-                app, flow_of(pipeline), run_id, hostname=self.request.hostname
+            publish=lambda run: publish(
+                app, flow_of(run.pipeline), run, hostname=self.request.hostname
             ),
         )
     except StoreUnavailable as error:
         log.warning("ledger_unavailable", error=str(error))
         return
+    services().actions.stop_sessions()  # where who cancelled died before it
+    catch_up()
+    advance_all(app)
     start_first(app)
     _sweep_calls()
     for what, run_ids in done.items():
         for run_id in run_ids:
             log.warning("run_stalled", run=run_id, done=what)
+
+
+@shared_task(name="axiom.tasks.watch.publish_run", bind=True, ignore_result=True)
+def publish_run(self: Task, run_id: str) -> None:
+    """Publish a run that a person lets go on; when this fails, `resume_stalled` does it."""
+    run = services().ledger.run(run_id)
+    if run.state is RunState.RUNNING:
+        publish(self.app, flow_of(run.pipeline), run, hostname=self.request.hostname)
 
 
 def _sweep_calls() -> None:
@@ -79,6 +95,12 @@ def start_first(app: Celery) -> None:
 def _waiting(app: Celery, pipeline: str, steps: list[str]) -> bool:
     """Whether a queue that one of these steps would come from holds messages."""
     queues = {queue_of(app, pipeline, step) for step in steps} or {queue_of(app, pipeline, "run")}
+    return any(depths(app, queues).values())
+
+
+def depths(app: Celery, queues: Iterable[str]) -> dict[str, int]:
+    """Count the messages that wait in queues, whatever their priority."""
     with app.connection_for_read() as connection:
-        client = connection.default_channel.client
-        return any(client.llen(queue) for queue in queues)
+        channel = connection.default_channel
+        keys = {queue: [channel._q_for_pri(queue, n) for n in PRIORITIES] for queue in queues}
+        return {queue: sum(map(channel.client.llen, of)) for queue, of in keys.items()}

@@ -1,9 +1,3 @@
--- :has_month whether a month has its partition
-SELECT to_regclass(%(name)s) IS NOT NULL AS there;
-
--- :make_month a partition for one month; concurrent makers wait for each other
-CREATE TABLE IF NOT EXISTS {name} PARTITION OF prices FOR VALUES FROM ('{first}') TO ('{next}');
-
 -- :stage where rows land before they are merged; empty again at the end of the transaction
 CREATE TEMP TABLE IF NOT EXISTS staged_prices (
     ticker text, observed_at timestamptz, source text, price double precision,

@@ -219,8 +219,8 @@ def test_a_pause_is_kept_until_it_is_taken_back(ledger: Ledger) -> None:
     paused = ledger.paused("graph")
     assert paused is not None
     assert (paused["paused_by"], paused["pause_reason"]) == ("ann", "feed is wrong")
-    assert ledger.resume("graph")
-    assert not ledger.resume("graph")
+    assert ledger.resume("graph", by="ann")
+    assert not ledger.resume("graph", by="ann")
     assert ledger.paused("graph") is None
 
 
@@ -255,7 +255,7 @@ def watch(ledger: Ledger, *, stall_after_s: float = 0.0, waiting: bool = False) 
         ledger,
         stall_after_s=stall_after_s,
         waiting=lambda pipeline, steps: waiting,
-        publish=lambda pipeline, run_id: published.append(run_id),
+        publish=lambda run: published.append(run.id),
     )
     return published
 
