@@ -313,7 +313,7 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """One pair, one window, one method. `low`, `high`: 95% interval of r; `q`: over all pairs."""
+    """One pair, one window, one method. docs/explanation/correlation.md says what each is."""
 
     a: str  # a < b
     b: str
@@ -321,10 +321,23 @@ class Correlation:
     method: str  # "pearson" | "spearman"
     n: int
     r: float
-    low: float
+    low: float  # 95% interval of r
     high: float
     p: float
-    q: float
+    q: float  # Benjamini-Hochberg, over all pairs
+    n_eff: float | None = None
+    q_by: float | None = None  # Benjamini-Yekutieli
+    shrunk: float | None = None  # r by Ledoit and Wolf
+    cleaned: float | None = None  # r by Marchenko and Pastur
+    break_q: float | None = None  # that nothing changed since the window before
+    lag: int | None = None  # days by which a leads b (negative: b leads)
+    lag_r: float | None = None
+    lag_q: float | None = None
+
+    @property
+    def broke(self) -> bool:
+        """Whether the pair is not what it was in the window before this one."""
+        return self.break_q is not None and self.break_q < 0.05
 
 
 # --- what the ledger keeps ---------------------------------------------------

@@ -51,6 +51,7 @@ class Services:
         self.settings = settings
         self.jump_deviations = settings.jump_deviations
         self.windows = settings.correlation_windows
+        self.tile = settings.correlation_tile
 
     # --- stores ---
 
