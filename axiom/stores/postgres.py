@@ -225,7 +225,9 @@ def _connect(url: str) -> Connection:
             url,
             connection_factory=Connection,
             connect_timeout=CONNECT_TIMEOUT_S,
-            options=f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}",
+            options=f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}"
+            # what is planned once stays planned, though a table has months
+            " -c plan_cache_mode=force_generic_plan",
             keepalives_idle=30,
             application_name="axiom",
         )
