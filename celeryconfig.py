@@ -30,6 +30,7 @@ task_routes = {
     "axiom.tasks.correlation.explain": _analyst,
     "axiom.tasks.events.drop_known": "cpu",
     "axiom.tasks.events.embed_events": "cpu",
+    "axiom.tasks.graph.embed_profiles": "cpu",
     "axiom.tasks.correlation.correlate": "cpu",
     "axiom.tasks.correlation.find_changes": "cpu",
     "axiom.tasks.correlation.render_report": "cpu",
@@ -81,7 +82,8 @@ timezone = "UTC"
 
 
 def _every(pipeline: str, schedule: crontab) -> dict[str, object]:
-    return {"task": f"axiom.tasks.{pipeline}.run", "schedule": schedule}
+    task = f"axiom.tasks.{pipeline}.run"
+    return {"task": task, "schedule": schedule, "kwargs": {"trigger": "schedule"}}
 
 
 # what a person set goes first: axiom schedule
@@ -119,13 +121,7 @@ if settings().analyst == "claude":
 imports = [
     f"axiom.tasks.{name}"
     for name in (
-        "ingestion",
-        "graph",
-        "events",
-        "correlation",
-        "watch",
-        "backfill",
-        "retention",
-        "batches",
+        *("ingestion", "graph", "events", "correlation"),
+        *("watch", "backfill", "retention", "batches", "pulse", "health"),
     )
 ]

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_after_setup, setup_logging, worker_ready
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    celeryd_after_setup,
+    setup_logging,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+)
 
 from axiom.config import settings
 from axiom.errors import ConfigError
@@ -15,7 +25,7 @@ from axiom.importing import without
 
 with without("rich"):  # structlog would use it for tracebacks; 3 MB in each process
     from axiom.resilience import broker_patch
-    from axiom.telemetry import logs
+    from axiom.telemetry import log_lines, logs, traces
 
 try:
     settings()
@@ -24,7 +34,15 @@ try:
 except ConfigError as error:
     sys.exit(f"axiom: {error}")
 
+if TYPE_CHECKING:
+    from axiom.stores.log_lines import LogLines
+
 broker_patch.apply()
+if "flower" in sys.argv[1:]:
+    from axiom import flower_access
+
+    flower_access.close(settings())
+traces.configure(settings().otlp_endpoint)
 
 
 @worker_ready.connect(weak=False)
@@ -34,6 +52,11 @@ def _tell_ready(**_: Any) -> None:
         path.touch()
 
 
+@before_task_publish.connect(weak=False)
+def _date(headers: dict[str, Any], **_: Any) -> None:
+    headers["sent_at"] = time.time()  # else nobody knows how old the oldest message is
+
+
 @celeryd_after_setup.connect(weak=False)
 def _share_memory(**_: Any) -> None:
     # the collector writes to each object that it looks at, and so unshares its page
@@ -41,6 +64,28 @@ def _share_memory(**_: Any) -> None:
     gc.freeze()
 
 
+def keep_log_lines() -> None:
+    """Keep what steps say, from now on, in Postgres; a process that has no steps never connects."""
+    log_lines.install(log_lines.Sink(lambda lines: _lines().keep(lines), lambda: _lines().rest()))
+
+
+@lru_cache(maxsize=1)
+def _lines() -> LogLines:
+    from axiom.stores.log_lines import LogLines
+    from axiom.stores.postgres import Postgres
+
+    return LogLines(Postgres(settings().require("postgres_url")))
+
+
+@worker_process_shutdown.connect(weak=False)
+@worker_shutdown.connect(weak=False)
+def _tell_the_rest(**_: Any) -> None:
+    log_lines.flush()
+    traces.flush()
+
+
 @setup_logging.connect(weak=False)
 def _set_up_logging(**_: Any) -> None:
-    logs.configure(settings().log_format, settings().log_level)
+    wanted = settings()
+    logs.configure(wanted.log_format, wanted.log_level, secrets=wanted.secrets())
+    keep_log_lines()

@@ -32,6 +32,7 @@ def make_app() -> Any:
     """The app of worker and driver; imported by the worker as `workflow_overhead:app`."""
     from celery import Celery
 
+    import axiom.celery  # noqa: F401  logs as every worker does, and keeps what steps say
     from axiom.flow import Context, Flow
     from axiom.model import PIPELINES, Cadence
     from axiom.tasks.base import register

@@ -37,6 +37,7 @@ from axiom.resilience.budget import Budget, Reserved, Spent
 from axiom.resilience.guard import Attempt, Guard
 from axiom.resilience.rate_limit import Costs
 from axiom.resilience.store import Step
+from axiom.telemetry import traces
 
 log = structlog.get_logger(__name__)
 BYTES_PER_TOKEN = 4  # an estimate; the limiter learns how far it is off
@@ -191,8 +192,10 @@ class _Asked:
         import anthropic
 
         try:
-            raw = self._gateway.client().messages.with_raw_response.create(**self.request)
-            message = raw.parse()
+            with traces.claude_call(self._call.model, self._question.max_tokens) as seen:
+                raw = self._gateway.client().messages.with_raw_response.create(**self.request)
+                message = raw.parse()
+                seen(message)
         except anthropic.APIStatusError as error:
             self._failed(attempt, error)
             raise

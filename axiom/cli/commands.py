@@ -50,6 +50,21 @@ def release() -> None:
     show.say(f"Postgres: {applied} migrations applied; graph: constraints in place")
 
 
+def observe_here(*, keep: bool) -> None:
+    """Show what goes wrong in this process' steps; keep all that they say, and trace them."""
+    import atexit
+
+    from axiom.celery import keep_log_lines
+    from axiom.config import settings
+    from axiom.telemetry import log_lines, logs
+
+    wanted = settings()
+    logs.configure(wanted.log_format, wanted.log_level, secrets=wanted.secrets(), shown="ERROR")
+    if keep:
+        keep_log_lines()
+        atexit.register(log_lines.flush)
+
+
 def run_here(
     pipeline: str, at: str | None, params: Mapping[str, Json], *, dry_run: bool, as_json: bool
 ) -> int:
@@ -60,6 +75,7 @@ def run_here(
     from axiom.tasks.services import in_process_engine
 
     logical_at = logical_time(pipeline, at, "manual")
+    observe_here(keep=not dry_run)
     with in_process_engine(dry_run=dry_run) as engine:
         claim = run_in_process(
             engine,
@@ -91,13 +107,19 @@ def show_run(run_id: str, *, as_json: bool) -> None:
 
 def status(*, as_json: bool) -> None:
     """Show how each pipeline stands."""
+    now = utcnow()
+    show.status(standing(now), now, as_json=as_json)
+
+
+def standing(now: datetime) -> list[dict[str, Any]]:
+    """Return how each pipeline stands: its last run, freshness, next run, pause."""
     from axiom.config import settings
     from axiom.tasks.operate import schedules
 
-    ledger, now, on = _ledger(), utcnow(), settings().schedules == "on"
+    ledger, on = _ledger(), settings().schedules == "on"
     last, good, pauses = ledger.last_runs(), ledger.last_good(), ledger.pauses()
     due = {name: each.next_at(now) if on else None for name, each in schedules().items()}
-    rows = [
+    return [
         {
             "pipeline": pipeline,
             "state": "paused" if pipeline in pauses else _state(last.get(pipeline)),
@@ -110,7 +132,6 @@ def status(*, as_json: bool) -> None:
         }
         for pipeline in PIPELINES
     ]
-    show.status(rows, now, as_json=as_json)
 
 
 def _state(run: Run | None) -> str:

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from axiom.cli.watching import watching
 from axiom.errors import (
     AxiomError,
     ConfigError,
     NotNow,
     StoreUnavailable,
+    UnknownAlert,
     UnknownPipeline,
     UnknownRun,
 )
@@ -23,7 +25,8 @@ EXIT_CODES = (
     "4 no such run or pipeline. 5 a server cannot be reached."
 )
 CODES: list[tuple[type[AxiomError], int]] = [
-    (ConfigError, 2), (NotNow, 3), (UnknownRun, 4), (UnknownPipeline, 4), (StoreUnavailable, 5),
+    (ConfigError, 2), (NotNow, 3), (UnknownRun, 4), (UnknownPipeline, 4), (UnknownAlert, 4),
+    (StoreUnavailable, 5),
 ]  # fmt: skip
 
 cli = typer.Typer(
@@ -37,6 +40,7 @@ cli = typer.Typer(
 )
 runs_cli = typer.Typer(help="The ledger's runs, newest first.", invoke_without_command=True)
 cli.add_typer(runs_cli, name="runs")
+cli.add_typer(watching)
 
 
 def _pipeline(value: str) -> str:
@@ -100,6 +104,15 @@ def release() -> None:
     from axiom.cli.commands import release as command
 
     command()
+
+
+@cli.command()
+def console() -> None:
+    """Serve the console: pages, live state, actions, JSON API."""
+    from axiom.config import settings
+    from axiom.console.serve import serve
+
+    serve(settings())
 
 
 @cli.command()
@@ -256,6 +269,27 @@ def status(as_json: AsJson = False) -> None:
 
 
 @cli.command()
+def logs(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id, or the start of it.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends, or Ctrl-C.")
+    ] = False,
+    level: Annotated[
+        str, typer.Option(help="From which level on: debug | info | warning | error")
+    ] = "info",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show what the steps of a run said, or those of all runs."""
+    from axiom.cli.logs import logs as command
+
+    command(run_id, step, level, limit, follow=follow, as_json=as_json)
+
+
+@cli.command()
 def costs(
     by: Annotated[str, typer.Option(help="pipeline | model | company | day")] = "pipeline",
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days back, today included.")] = 1,
@@ -284,6 +318,65 @@ def budget(
 
     limits = {"day": day, "pipeline": pipeline, "run": run}
     command(limits, reset=reset, as_json=as_json)
+
+
+user_cli = typer.Typer(help="Who may use the console.", no_args_is_help=True)
+token_cli = typer.Typer(help="Tokens for the console's API.", no_args_is_help=True)
+cli.add_typer(user_cli, name="user")
+cli.add_typer(token_cli, name="token")
+Role = Annotated[str, typer.Option(help="viewer (looks) | operator (acts)")]
+
+
+@user_cli.command("add")
+def user_add(name: str, role: Role = "viewer", as_json: AsJson = False) -> None:
+    """Add an account, or give it another password; that is asked for, or read from stdin."""
+    from axiom.cli.access import add_user
+
+    add_user(name, role, as_json=as_json)
+
+
+@user_cli.command("list")
+def user_list(as_json: AsJson = False) -> None:
+    """List the accounts."""
+    from axiom.cli.access import list_users
+
+    list_users(as_json=as_json)
+
+
+@user_cli.command("remove")
+def user_remove(name: str, as_json: AsJson = False) -> None:
+    """Remove an account; its logins end."""
+    from axiom.cli.access import remove_user
+
+    remove_user(name, as_json=as_json)
+
+
+@token_cli.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(help="What it is for, such as ci.")],
+    role: Role = "viewer",
+    as_json: AsJson = False,
+) -> None:
+    """Make a token; it is shown this once."""
+    from axiom.cli.access import create_token
+
+    create_token(name, role, as_json=as_json)
+
+
+@token_cli.command("list")
+def token_list(as_json: AsJson = False) -> None:
+    """List the tokens, without their secrets."""
+    from axiom.cli.access import list_tokens
+
+    list_tokens(as_json=as_json)
+
+
+@token_cli.command("revoke")
+def token_revoke(name: str, as_json: AsJson = False) -> None:
+    """Make a token stop working, within seconds."""
+    from axiom.cli.access import revoke_token
+
+    revoke_token(name, as_json=as_json)
 
 
 @runs_cli.callback()

@@ -9,9 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from axiom.engines.version import code_version
 from axiom.errors import AxiomError, RateLimited, Refused, StoreUnavailable, TransientError
 from axiom.flow import CURRENT, Artifacts, Call, Context, Flow
 from axiom.model import Json, RunState, Started
+from axiom.telemetry.observe import observed
+from axiom.telemetry.redact import redact
 
 if TYPE_CHECKING:
     from axiom.ledger.ledger import Ledger
@@ -65,7 +68,10 @@ def execute_step(
     if started is None:
         return Outcome("done")
     try:
-        return _run_started(engine, flow, run_id, call, started, also_transient, may_defer)
+        with observed(run_id, started.pipeline, call.step, call.item, started.attempt) as seen:
+            outcome = _run_started(engine, flow, run_id, call, started, also_transient, may_defer)
+            seen(outcome.kind, outcome.error)
+            return outcome
     except BaseException:  # it could not be recorded: who comes next must not find it held
         with suppress(StoreUnavailable):
             engine.ledger.let_go(run_id, call)
@@ -130,7 +136,7 @@ def _not_done(
     error: Exception,
     also_transient: tuple[type[BaseException], ...],
 ) -> Outcome:
-    text, trace = describe(error), traceback.format_exc()
+    text, trace = redact(describe(error)), redact(traceback.format_exc())
     if isinstance(error, (TransientError, *also_transient)) and started.attempt < MAX_ATTEMPTS:
         delay_s = backoff_s(started.attempt, error)
         engine.ledger.retry_step(run_id, call, error=text, traceback=trace, delay_s=delay_s)
@@ -188,7 +194,8 @@ def plan_run(engine: Engine, flow: Flow, run_id: str, task_id: str, retries: int
             return planned
         items = _planned_items(engine.ledger, run_id, first)
     calls = [call for stage in flow.plan(items) for call in stage.calls()]
-    engine.ledger.plan(run_id, calls, {"shape": flow.describe(), "items": items})
+    plan = {"shape": flow.describe(), "items": items, "code": code_version(flow)}
+    engine.ledger.plan(run_id, calls, plan)
     return Outcome("done", items)
 
 

@@ -29,6 +29,7 @@ from axiom.model import (
 )
 from axiom.stores.partitions import Months
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
+from axiom.telemetry import traces
 
 Verdict = tuple[RunState, str | None]  # how a run ends, and why
 
@@ -202,6 +203,8 @@ class Ledger:
             asked |= {"state": closing[0], "reason": closing[1]}
         parts.append(self._sql["let_go" if closing else "unlock_step"])
         self._db.query("; ".join(parts), asked)
+        if closing:
+            traces.end_run(lambda: self.run(run_id))
 
     # --- pause ---
 

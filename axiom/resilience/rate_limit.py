@@ -98,6 +98,15 @@ class Wait:
         return self.seconds <= hold_s
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who waits: now, and since the state was last forgotten (a day after the last use)."""
+
+    tickets: int
+    waits: int  # how often somebody was told to wait
+    waited_s: float  # for how long, all together
+
+
 class RateLimit:
     """The limit of one model. All users of a model must give the same limits and policy."""
 
@@ -111,9 +120,9 @@ class RateLimit:
             *(limits.requests, limits.input_tokens, limits.output_tokens),
             *(self._policy.period_s, self._policy.burst, self._policy.lease_s, KEPT_S),
         ]
-        self._acquire, self._settle, self._correct, self._pause = (
+        self._acquire, self._settle, self._correct, self._pause, self._waiting = (
             store.script(client, "buckets", f"rate_{name}")
-            for name in ("acquire", "settle", "correct", "pause")
+            for name in ("acquire", "settle", "correct", "pause", "waiting")
         )
 
     def acquire(self, ticket: str, costs: Costs) -> Granted | Wait:
@@ -196,6 +205,18 @@ class RateLimit:
     def pausing(self, seconds: float) -> store.Step[float]:
         """`pause`, as a step to be run with others."""
         return self._step(self._pause, float, max(0.0, seconds))
+
+    def waiting(self) -> Waiting:
+        """Return who waits, for people and metrics.
+
+        Raises:
+            StoreUnavailable: Redis is away.
+        """
+
+        def read(answer: Any) -> Waiting:
+            return Waiting(int(answer[0]), int(answer[1]), float(answer[2]))
+
+        return self._step(self._waiting, read).run()
 
     def _step(
         self, script: Script, read: Callable[[Any], store.T], *args: str | int | float

@@ -48,13 +48,11 @@ def _register_step(flow: Flow, name: str, limits: Mapping[str, float]) -> None:
     )
     def step(self: Task, run_id: str, item: str = "", retries: int = 0) -> None:
         call = Call(name, item)
-        with _facts(self, run=run_id, step=name, item=item):
+        with _facts(self, run=run_id, pipeline=flow.pipeline, step=name, item=item):
             outcome = _recorded(self, flow, run_id, call, retries)
             if outcome.kind == "retry":
                 # the ledger counts the attempts
                 raise self.retry(countdown=outcome.delay_s, exc=StepFailed(outcome.error))
-            if outcome.kind == "failed":
-                log.error("step_failed", error=outcome.error)
             if name == flow.last or (outcome.kind == "failed" and not flow.tolerates(name)):
                 _make_room(self)
             if outcome.kind == "failed" and not flow.tolerates(name):

@@ -83,7 +83,8 @@ class Claude:
         return self._settings.claude_timeout_s + GRACE_S
 
     @cached_property
-    def _breaker(self) -> Breaker:
+    def breaker(self) -> Breaker:
+        """Whether Claude is called at all."""
         from axiom.resilience.breaker import Breaker, Policy
         from axiom.resilience.guard import HOLD_S
 
@@ -110,7 +111,7 @@ class Claude:
         )
         return Guard(
             client=self._redis,
-            breaker=self._breaker,
+            breaker=self.breaker,
             rate=rate_limit.RateLimit(
                 self._redis, model, limits, rate_limit.Policy(lease_s=self._lease_s)
             ),
@@ -160,7 +161,7 @@ class Claude:
             book=self.book,
             queue=self.queue,
             budget=self.budget,
-            breaker=self._breaker,
+            breaker=self.breaker,
             api=BatchApi(lambda: self._client),
             limits=self._limits,
             policy=Policy(unsure_s=self._lease_s),

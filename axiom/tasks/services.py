@@ -28,14 +28,18 @@ if TYPE_CHECKING:
     from axiom.providers.universe import Universe
     from axiom.stores.alerts import AlertStore
     from axiom.stores.analyses import AnalysisStore
+    from axiom.stores.bars import Bars
     from axiom.stores.cache import QuoteCache
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
     from axiom.stores.graph import GraphStore
+    from axiom.stores.log_lines import LogLines
     from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
+    from axiom.stores.profile_index import ProfileIndex
     from axiom.stores.quarantine import Quarantine
     from axiom.stores.reports import ReportWriter
+    from axiom.stores.search import Search
     from axiom.stores.vectors import VectorStore
     from axiom.tasks.claude import Claude
 
@@ -47,6 +51,7 @@ class Services:
         self.settings = settings
         self.jump_deviations = settings.jump_deviations
         self.windows = settings.correlation_windows
+        self.tile = settings.correlation_tile
 
     # --- stores ---
 
@@ -97,6 +102,13 @@ class Services:
         from axiom.stores.prices import PriceStore
 
         return PriceStore(self.postgres)
+
+    @cached_property
+    def log_lines(self) -> LogLines:
+        """What steps said."""
+        from axiom.stores.log_lines import LogLines
+
+        return LogLines(self.postgres)
 
     @cached_property
     def quarantine(self) -> Quarantine:
@@ -153,6 +165,27 @@ class Services:
         from axiom.stores.vectors import VectorStore
 
         return VectorStore(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles by their meaning."""
+        from axiom.stores.profile_index import ProfileIndex
+
+        return ProfileIndex(self.settings.require("chroma_url"))
+
+    @cached_property
+    def search(self) -> Search:
+        """What was kept, by its meaning."""
+        from axiom.stores.search import Search
+
+        return Search(self.postgres, self.vectors, self.profile_index, self.embed)
+
+    @cached_property
+    def bars(self) -> Bars:
+        """Prices by minute and day, and splits and dividends."""
+        from axiom.stores.bars import Bars
+
+        return Bars(self.postgres)
 
     @cached_property
     def reports(self) -> ReportWriter:
@@ -279,6 +312,13 @@ class DryServices(Services):
         from axiom.stores.vectors import UnkeptVectors
 
         return UnkeptVectors(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles, embedded and not kept."""
+        from axiom.stores.profile_index import UnkeptProfiles
+
+        return UnkeptProfiles(self.settings.require("chroma_url"))
 
     @cached_property
     def reports(self) -> ReportWriter:

@@ -98,6 +98,8 @@ local function promise(buckets, ahead)
   local told = math.min(LONGEST, paused + turn)
   local back_by = buckets.now + told + GRACE
   redis.call('HSET', WAITING, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], back_by))
+  redis.call('HINCRBY', STATE, 'waits', 1)
+  redis.call('HINCRBYFLOAT', STATE, 'waited', text(told))
   return {0, text(told), text(paused + estimate(buckets, ahead, 1))}
 end
 
