@@ -186,7 +186,9 @@ class Ledger:
 
     def let_go(self, run_id: str, call: Call) -> None:
         """Give up a step that was started and cannot be ended; the watch brings it back."""
-        self._query("let_go", _key(run_id, call))
+        asked = _key(run_id, call)
+        self._mine.__dict__.pop(asked["key"], None)
+        self._query("let_go", asked)
 
     def _end(
         self, query: str, run_id: str, call: Call, closing: Verdict | None = None, **values: Any
