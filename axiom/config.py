@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     quote_chunk: int = Field(500, ge=1)
     jump_deviations: float = Field(8.0, gt=0)
     correlation_windows: Annotated[tuple[int, ...], NoDecode] = (60, 120, 250)
+    correlation_tile: int = Field(1024, ge=2)  # instruments to a side of a task of `correlate`
     schedules: Literal["on", "off"] = "on"
     stall_after_s: float = Field(15.0, gt=0)
     give_up_after_h: float = Field(48.0, gt=0)  # past its deadline, a run has failed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from axiom.console.access import Who
 from axiom.console.pipelines import known
 from axiom.console.web import SAID, Console, console, page
 from axiom.errors import AxiomError, UnknownRun
+from axiom.model import utcnow
 
 router = APIRouter(include_in_schema=False)
 Form = Mapping[str, str]
@@ -109,6 +110,37 @@ def schedule(pipeline: str, form: Form, by: str) -> tuple[str, str]:
     return f"{pipeline} {said}", f"/pipelines/{pipeline}"
 
 
+def acknowledge(alert_id: str, form: Form, by: str) -> tuple[str, str]:
+    """Say that somebody looks after an alert."""
+    found = _alerts().acknowledge(alert_id, by)
+    return f"acknowledged: {found['subject']}", "/alerts"
+
+
+def mute(what: str, form: Form, by: str) -> tuple[str, str]:
+    """Tell nobody of something for a while."""
+    try:
+        hours = float(form.get("hours") or 1)
+    except ValueError:
+        raise AxiomError("say for how many hours, such as 2 or 0.5") from None
+    if not 0 < hours <= 24 * 30:
+        raise AxiomError("between a minute and 30 days, please")
+    until = utcnow() + timedelta(hours=hours)
+    _alerts().mute(what, until, by)
+    return f"{what} is muted until {until:%Y-%m-%d %H:%M}", "/alerts"
+
+
+def unmute(what: str, form: Form, by: str) -> tuple[str, str]:
+    """Tell of it again."""
+    said = "is told of again" if _alerts().unmute(what) else "was not muted"
+    return f"{what} {said}", "/alerts"
+
+
+def _alerts() -> Any:
+    from axiom.tasks.services import services
+
+    return services().alerts
+
+
 def _told(made: Any) -> str:
     total = getattr(made, "total", None)
     return f"of {total} runs has begun" if total is not None else "has begun"
@@ -187,6 +219,15 @@ ACTIONS: dict[str, Action] = {
         "Retry from the failed steps", "Retry",
         "The same run goes on: what succeeded is not run again.", retry, on="run",
     ),
+    "acknowledge": Action(
+        "Acknowledge the alert", "Acknowledge",
+        "You look after it: no reminder comes, an all-clear does.", acknowledge, on="alert",
+    ),
+    "mute": Action(
+        "Mute", "Mute", "Nobody is told of it until then; it is still recorded.", mute, on="alert",
+        fields=(Field("hours", "For how many hours", "such as 2 or 0.5"),),
+    ),
+    "unmute": Action("Unmute", "Unmute", "It is told of again.", unmute, on="alert"),
 }  # fmt: skip
 
 
@@ -240,4 +281,4 @@ async def _named(here: Console, what: Action, subject: str) -> str:
     if what.on == "run":
         run = await here.ask(here.history.run, subject)
         return f"{run.pipeline}, run {run.id[:8]} ({run.state})"
-    return subject
+    return subject[:200]

@@ -31,8 +31,9 @@ async def now(console: Console) -> Now:
 
 
 def open_alerts(console: Console) -> list[dict[str, Any]]:
-    """Return what a person should know and has not settled."""
-    return console.services.alerts.newest(20)
+    """Return what is open, the gravest first, and the newest news."""
+    alerts = console.services.alerts
+    return alerts.open_alerts(50) + [a for a in alerts.newest(20) if a["state"] == "noted"]
 
 
 def next_at(pipeline: str, at: datetime) -> datetime | None:
