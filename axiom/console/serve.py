@@ -44,7 +44,7 @@ def _beat() -> None:
     """Tell, as workers do, that this process lives."""
     from axiom.tasks import pulse
 
-    pulse.start("console")
+    pulse.start("console", watches=True)
 
 
 def _give_memory_back() -> None:

@@ -52,6 +52,7 @@ def _prune_runs(postgres: Postgres, until: datetime) -> dict[str, int]:
         "steps and attempts months": len(gone),
         "runs": _delete(postgres, "old_runs", month_at),
         "backfills": _delete(postgres, "old_backfills", month_at),
+        "alerts": _delete(postgres, "old_alerts", month_at),
     }
 
 
