@@ -96,9 +96,11 @@ def _flower() -> None:
     context = click.get_current_context(silent=True)
     if context is None or context.info_name != "flower":
         return
+    from axiom.celery import configure_logs
     from axiom.tasks.metrics import info
     from axiom.telemetry.metrics import render
 
+    configure_logs()  # after Flower has set up its own
     name = f"flower@{socket.gethostname()}"
     serve(
         health.Process(
