@@ -22,12 +22,15 @@ _analyst = "cpu" if settings().analyst == "local" else "claude"
 task_routes = {
     "axiom.tasks.*.run": "control",  # entry points never wait behind work
     "axiom.tasks.watch.*": "control",
+    "axiom.tasks.backfill.*": "control",
+    "axiom.tasks.retention.*": "io",  # may take its time
     "axiom.tasks.batches.*": "control",
     "axiom.tasks.graph.analyse_company": _analyst,
     "axiom.tasks.events.classify": _analyst,
     "axiom.tasks.correlation.explain": _analyst,
     "axiom.tasks.events.drop_known": "cpu",
     "axiom.tasks.events.embed_events": "cpu",
+    "axiom.tasks.graph.embed_profiles": "cpu",
     "axiom.tasks.correlation.correlate": "cpu",
     "axiom.tasks.correlation.find_changes": "cpu",
     "axiom.tasks.correlation.render_report": "cpu",
@@ -39,6 +42,7 @@ task_reject_on_worker_lost = True  # a killed child's task comes back at once; t
 task_retry_on_worker_lost = False  # its attempts, so a poison task ends. This would wait 3 minutes
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True  # a busy worker holds nothing that another could run
+task_inherit_parent_priority = True  # else a chain's second task would be live work again
 worker_deduplicate_successful_tasks = False  # it makes chords stall for ever after a kill
 task_serializer = result_serializer = event_serializer = "json"
 accept_content = ["json"]
@@ -67,37 +71,42 @@ worker_max_memory_per_child = 500_000  # KiB: heavy libraries leave with their c
 worker_cancel_long_running_tasks_on_connection_loss = False  # the step's lock guards it
 
 # --- the beat -------------------------------------------------------------------
-beat_scheduler = "redbeat.RedBeatScheduler"
+# RedBeat, and the pipelines' schedules from the ledger: they may be changed while it runs
+beat_scheduler = "axiom.tasks.beat.LedgerScheduler"
 redbeat_redis_url = broker_url
 redbeat_key_prefix = "axiom:beat:"
-beat_max_loop_interval = 5
+beat_max_loop_interval = 4  # within 5 s a changed schedule is followed
 redbeat_lock_timeout = 30  # a standby beat takes over after this long
 beat_enable_remote_control = True
 timezone = "UTC"
 
 
-def _every(pipeline: str, schedule: crontab, expires_s: int) -> dict[str, object]:
-    # a run that waited longer than its slot is stale: the next one catches up
-    return {
-        "task": f"axiom.tasks.{pipeline}.run",
-        "schedule": schedule,
-        "kwargs": {"trigger": "schedule"},
-        "options": {"expires": expires_s},
-    }
+def _every(pipeline: str, schedule: crontab) -> dict[str, object]:
+    return {"task": f"axiom.tasks.{pipeline}.run", "schedule": schedule}
 
 
+# what a person set goes first: axiom schedule
 beat_schedule = {
-    "ingestion": _every("ingestion", crontab(), 50),
-    "events": _every("events", crontab(minute="*/5"), 240),
-    "graph": _every("graph", crontab(minute="0"), 3300),
-    "correlation": _every("correlation", crontab(minute="0"), 3300),
+    "ingestion": _every("ingestion", crontab()),
+    "events": _every("events", crontab(minute="*/5")),
+    "graph": _every("graph", crontab(minute="0")),
+    "correlation": _every("correlation", crontab(minute="0")),
 }
+# Slots that were missed: none, latest, or all:N, the newest N, behind live work. The latest run
+# of each does what the missed ones would have done: prices and headlines are fetched from where
+# the last ones ended, and what did not change is not analysed again.
+catch_up = dict.fromkeys(beat_schedule, "latest")
 if settings().schedules == "off":
     beat_schedule = {}
 beat_schedule["watch"] = {
     "task": "axiom.tasks.watch.resume_stalled",
     "schedule": 5.0,
     "options": {"expires": 5, "ignore_result": True},
+}
+beat_schedule["retention"] = {
+    "task": "axiom.tasks.retention.prune",
+    "schedule": crontab(hour="3", minute="17"),
+    "options": {"expires": 3600, "ignore_result": True},
 }
 if settings().analyst == "claude":
     # switched off, what is out already still comes back, and was paid
@@ -111,13 +120,7 @@ if settings().analyst == "claude":
 imports = [
     f"axiom.tasks.{name}"
     for name in (
-        "ingestion",
-        "graph",
-        "events",
-        "correlation",
-        "watch",
-        "batches",
-        "pulse",
-        "health",
+        *("ingestion", "graph", "events", "correlation"),
+        *("watch", "backfill", "retention", "batches", "pulse", "canary", "health"),
     )
 ]

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from axiom.stores.log_lines import LogLines
 
 broker_patch.apply()
+if "flower" in sys.argv[1:]:
+    from axiom import flower_access
+
+    flower_access.close(settings())
 traces.configure(settings().otlp_endpoint)
 
 

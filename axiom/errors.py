@@ -14,8 +14,12 @@ AxiomError
 │   └── BudgetSpent          a scope cannot pay the worst case of this call
 ├── ReplayEnded              the replay has shown its last day
 ├── ArtifactMissing          what an earlier step handed on has expired
+<<<<<<< HEAD
 ├── NotNow                   the state of a run or pipeline does not allow what was asked for
 ├── UnknownPipeline, UnknownRun
+=======
+├── UnknownPipeline, UnknownRun, UnknownAlert
+>>>>>>> alerts
 └── AlreadyRunning           another `axiom up` holds this data directory
 """
 
@@ -107,6 +111,10 @@ class UnknownPipeline(AxiomError):
 
 class UnknownRun(AxiomError):
     """No run has this id."""
+
+
+class UnknownAlert(AxiomError):
+    """No alert has this id, or it is past what is asked of it."""
 
 
 class AlreadyRunning(AxiomError):

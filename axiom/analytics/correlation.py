@@ -1,8 +1,25 @@
-"""Correlation matrices over columns with missing values, pairwise complete."""
+"""Pearson's correlation over columns with missing values, pairwise complete.
+
+Missing values are few, so they are corrected for instead of masked. With z the
+columns, centred, of mean square one and 0 where missing, and M one where a value
+is missing, the sums over the rows that two columns have in common are
+
+    sum z_i z_j                 = (z' z)_ij            the zeros take care of it
+    sum z_i   where j is there  = sum z_i   - (M' z)_ji
+    sum z_i^2 where j is there  = sum z_i^2 - (M' z^2)_ji
+    n                           = T - m_i - m_j + (M' M)_ij
+
+and M is sparse: beside one dense product there is little to do. Where these
+differences would lose digits (nearly all variance in rows that the other lacks),
+the pair is computed again from its own rows.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from axiom.analytics.tiles import TILE, Scratch, on_all_processors, upper_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -10,73 +27,179 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 MIN_N = 20  # pairs with fewer common observations have no correlation
+_ODD = 1e-4  # of the variance is left in the common rows: the differences above lose digits
+_FLAT = 1e-13  # deviations this small beside the values are rounding (as in scipy.stats.pearsonr)
+_AT_ONCE = 2048  # pairs that are computed again together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Columns made ready for `correlate`; all arrays are (T, N) or (N,)."""
+
+    values: Array  # NaN where missing
+    z: Array
+    squares: Array
+    absent: Array  # bool
+    missing: Any  # sparse (N, T), one where missing
+    counts: Array  # of what is there
+    sums: Array  # of squares
+    flat: Array  # bool: the column has no variance
+
+
+def prepare(values: ArrayLike) -> Columns:
+    """Make columns ready; `values` is (T, N), what is not finite is missing."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    x = np.asarray(values, dtype=float)
+    absent = ~np.isfinite(x)
+    if np.isinf(x).any():
+        x = np.where(absent, np.nan, x)
+    z = np.where(absent, 0.0, x)
+    largest = np.abs(z).max(axis=0, initial=0.0)
+    counts = len(x) - np.count_nonzero(absent, axis=0)
+    # first to the size of one: neither sums nor squares overflow, whatever the unit
+    z /= np.where(largest > 0, largest, 1.0)
+    z -= z.sum(axis=0) / np.maximum(counts, 1)
+    z[absent] = 0.0
+    spread = np.sqrt(np.einsum("ti,ti->i", z, z) / np.maximum(counts, 1))
+    flat = spread <= _FLAT
+    z /= np.where(flat, np.inf, spread)
+    squares = z * z
+    column, row = np.nonzero(absent.T)
+    missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
+    return Columns(x, z, squares, absent, missing, counts, squares.sum(axis=0), flat)
+
+
+def correlate(
+    left: Columns, right: Columns, min_n: int = MIN_N, scratch: Scratch | None = None
+) -> tuple[Array, Array]:
+    """Return r and n, (N left, N right), of every column of `left` with every one of `right`.
+
+    r is NaN for pairs with fewer than `min_n` common rows, and where one of the two
+    does not vary over them. With a `scratch`, the results hold until its next use.
+    """
+    import numpy as np
+
+    shape = left.z.shape[1], right.z.shape[1]
+    r, n, one, other, s, extra = (scratch or Scratch()).blocks(6, shape)
+    np.matmul(left.z.T, right.z, out=r)
+    np.add.outer(left.counts, right.counts - float(len(left.z)), out=n)
+    if left.missing.nnz and right.missing.nnz:
+        n += left.missing.astype(np.float32) @ right.absent.astype(np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        _variances(left, right, n, r, (one, other, s, extra))
+        weak = _odd(one, n, left) | _odd(other, n, left)
+        one *= other
+        np.sqrt(one, out=one)
+        r /= one
+    no = left.flat[:, None] | right.flat
+    if n.min(initial=min_n) < max(min_n, 2):
+        no = no | (n < max(min_n, 2))
+    if np.any(weak):
+        _again(r, np.nonzero(weak & ~no), left.values, right.values)
+    np.clip(r, -1.0, 1.0, out=r)
+    if no.any():
+        r[no] = np.nan
+    return r, n
+
+
+def _odd(variance: Array, n: Array, columns: Columns) -> Any:
+    """Where little of the variance is left; one False where that is nowhere."""
+    import numpy as np
+
+    few = variance.min(initial=np.inf) < _ODD * len(columns.z)
+    return variance < _ODD * n if few else np.False_
+
+
+def _variances(
+    left: Columns, right: Columns, n: Array, products: Array, blocks: tuple[Array, ...]
+) -> None:
+    """Take the product of the means off `products`; fill the first two blocks with variances."""
+    import numpy as np
+
+    one, other, s, extra = blocks
+    if right.missing.nnz:
+        np.negative((right.missing @ left.z).T, out=s)
+        np.subtract(left.sums[:, None], (right.missing @ left.squares).T, out=one)
+        np.multiply(s, s, out=extra)
+        extra /= n
+        one -= extra
+    else:
+        one[:] = left.sums[:, None]
+    if left.missing.nnz:
+        sums = left.missing @ right.z
+        np.subtract(right.sums, left.missing @ right.squares, out=other)
+        np.multiply(sums, sums, out=extra)
+        extra /= n
+        other -= extra
+    else:
+        other[:] = right.sums
+    if right.missing.nnz and left.missing.nnz:
+        # a side whose partner has no gaps has the mean zero
+        s *= sums
+        s /= n
+        products += s
+
+
+def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:
+    """Compute some pairs from their own rows: centred first, then summed."""
+    import numpy as np
+
+    rows, columns = places
+    for at in range(0, len(rows), _AT_ONCE):
+        i, j = rows[at : at + _AT_ONCE], columns[at : at + _AT_ONCE]
+        a, b = left[:, i], right[:, j]
+        both = np.isfinite(a) & np.isfinite(b)
+        a, b = _unit(a, both), _unit(b, both)
+        r[i, j] = np.einsum("tk,tk->k", a, b)
+
+
+def _unit(x: Array, both: Array) -> Array:
+    """Columns over the rows of `both`, centred and of length one; NaN where flat."""
+    import numpy as np
+
+    x = np.where(both, x, 0.0)
+    largest = np.abs(x).max(axis=0, initial=0.0)
+    x /= np.where(largest > 0, largest, 1.0)
+    n = both.sum(axis=0)
+    x = np.where(both, x - x.sum(axis=0) / n, 0.0)
+    length = np.sqrt(np.einsum("tk,tk->k", x, x))
+    scaled: Array = x / np.where(length > _FLAT * np.sqrt(n), length, np.nan)
+    return scaled
 
 
 def compute_pearson(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Array]:
     """Return Pearson's r and the number of common observations of every pair of columns.
 
-    `values` is (T, N); both results are (N, N). What is not finite is missing.
-    r is NaN for pairs with fewer than `min_n` common observations, and where a
-    column is constant over them. Formula: the sums of products over common rows,
-    as matrix products of the masked, centred columns.
+    `values` is (T, N); both results are (N, N), `n` of integers. What is not finite is
+    missing. r is NaN for pairs with fewer than `min_n` common observations, and where a
+    column is constant over them. Source: K. Pearson, Proc. R. Soc. 58, 1895.
     """
     import numpy as np
 
-    x = np.asarray(values, dtype=float)
-    seen = np.isfinite(x)
-    mask = seen.astype(float)
-    n = mask.T @ mask
-    with np.errstate(invalid="ignore", divide="ignore"):
-        filled = np.where(seen, x, 0.0)
-        centre = filled.sum(axis=0) / mask.sum(axis=0)
-        centred = np.where(seen, x - np.nan_to_num(centre), 0.0)
-        scale = np.sqrt((centred**2).sum(axis=0) / mask.sum(axis=0))
-        z = np.where(seen, centred / np.where(scale > 0, scale, np.nan), 0.0)
-        z = np.nan_to_num(z)
-        products, sums, squares = z.T @ z, z.T @ mask, (z**2).T @ mask
-        covariance = products - sums * sums.T / n
-        variance = squares - sums**2 / n
-        # what rounding leaves of a constant column is no variance
-        variance[variance < 1e-12 * n] = np.nan
-        r = covariance / np.sqrt(variance * variance.T)
-    r = np.clip(r, -1.0, 1.0)
-    r[n < max(min_n, 2)] = np.nan
-    return r, n.astype(int)
-
-
-def compute_spearman(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Array]:
-    """Return Spearman's rho and the number of common observations of every pair of columns.
-
-    As `compute_pearson`, of average ranks (ties share their mean rank). With
-    missing values each pair is ranked over its own common rows.
-    """
-    import bottleneck
-    import numpy as np
-
-    x = np.where(np.isfinite(values := np.asarray(values, dtype=float)), values, np.nan)
-    if not np.isnan(x).any():
-        return compute_pearson(bottleneck.rankdata(x, axis=0), min_n)
+    x, scratch = np.asarray(values, dtype=float), Scratch()
     size = x.shape[1]
-    rho, n = np.full((size, size), np.nan), np.zeros((size, size), dtype=int)
-    for column in range(size):
-        both = np.isfinite(x[:, [column]]) & np.isfinite(x)
-        mine = bottleneck.nanrankdata(np.where(both, x[:, [column]], np.nan), axis=0)
-        theirs = bottleneck.nanrankdata(np.where(both, x, np.nan), axis=0)
-        n[column] = both.sum(axis=0)
-        rho[column] = _columnwise(mine, theirs, n[column])
-    rho[n < max(min_n, 2)] = np.nan
-    return rho, n
+    r, n = np.empty((size, size)), np.empty((size, size), dtype=np.int32)
+    parts = prepare_parts(x)
+
+    def fill(tile: tuple[slice, slice]) -> None:
+        i, j = tile
+        r[i, j], n[i, j] = found = correlate(parts[i.start], parts[j.start], min_n, scratch)
+        r[j, i], n[j, i] = found[0].T, found[1].T
+
+    on_all_processors(fill, upper_tiles(size))
+    own = np.diagonal(r)
+    np.fill_diagonal(r, np.where(np.isnan(own), np.nan, 1.0))
+    return r, n
 
 
-def _columnwise(a: Array, b: Array, n: Array) -> Array:
-    import numpy as np
+def prepare_parts(values: Array, tile: int = TILE) -> dict[int, Columns]:
+    """Make the columns of each tile ready; by the place of their first."""
+    found: dict[int, Columns] = {}
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a = np.nan_to_num(a - np.nansum(a, axis=0) / n)
-        b = np.nan_to_num(b - np.nansum(b, axis=0) / n)
-        scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-        found: Array = np.clip((a * b).sum(axis=0) / np.where(scale > 0, scale, np.nan), -1.0, 1.0)
+    def fill(part: slice) -> None:
+        found[part.start] = prepare(values[:, part])
+
+    on_all_processors(fill, [slice(at, at + tile) for at in range(0, values.shape[1], tile)])
     return found
-
-
-METHODS = {"pearson": compute_pearson, "spearman": compute_spearman}

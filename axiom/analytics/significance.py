@@ -1,4 +1,4 @@
-"""How sure a correlation is: interval, p-value, and q-value over all pairs."""
+"""How sure a correlation is: effective sample size, interval, p, q, and whether it broke."""
 
 from __future__ import annotations
 
@@ -10,20 +10,64 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 Z_95 = 1.959963984540054
+LAGS = 20  # of autocorrelation; fewer in short windows
+LEAST_N = 4.0  # an effective sample size is never below
+
+
+def compute_autocorrelation(z: ArrayLike, lags: int) -> Array:
+    """Return the autocorrelations 1..lags of columns, (N, lags).
+
+    `z` is (T, N), centred, 0 where missing: sum z[t] z[t+k] / sum z[t]^2, which is
+    `statsmodels.tsa.stattools.acf(missing="conservative")`. 0 for a column of zeros.
+    Source: Box and Jenkins, Time Series Analysis, 1970, sec. 2.1.
+    """
+    import numpy as np
+
+    z = np.asarray(z, dtype=float)
+    total = np.einsum("ti,ti->i", z, z)
+    found = [
+        np.einsum("ti,ti->i", z[:-lag], z[lag:]) for lag in range(1, min(lags, len(z) - 1) + 1)
+    ]
+    sums = np.array(found).reshape(len(found), z.shape[1])
+    ratio: Array = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0).T
+    return np.ascontiguousarray(ratio)
+
+
+def lags_of(length: int) -> int:
+    """How many autocorrelations count in a window of that length."""
+    return min(LAGS, length // 5)
+
+
+def compute_inflation(left: ArrayLike, right: ArrayLike, length: int) -> Array:
+    """Return how much autocorrelation inflates the variance of r, (N left, N right), at least 1.
+
+    `left` and `right` are autocorrelations, (N, lags), of series of `length`:
+    1 + 2 sum_k (1 - k/T) a_k b_k. Sources: Bartlett, J. R. Stat. Soc. 98, 1935; Pyper and
+    Peterman, Can. J. Fish. Aquat. Sci. 55, 1998, eq. 1. n / inflation is the effective
+    sample size; it is never above n.
+    """
+    import numpy as np
+
+    a, b = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
+    weights = 2 * (1 - np.arange(1, a.shape[1] + 1) / length)
+    found: Array = (a * weights) @ b.T
+    found += 1.0
+    return np.maximum(found, 1.0, out=found)
 
 
 def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tuple[Array, Array]:
-    """Return the 95% interval of correlations, of the shape of `r`.
+    """Return the 95% interval of correlations, of the shape of `r`; `n` may be effective.
 
-    Fisher's z with variance 1/(n-3) (R. A. Fisher, 1921); for Spearman
-    (1 + rho²/2)/(n-3) (Bonett and Wright, Psychometrika 65, 2000). NaN for n < 4.
+    Fisher's z with variance 1/(n-3) (R. A. Fisher, Metron 1, 1921); for Spearman
+    (1 + rho^2/2)/(n-3) (Bonett and Wright, Psychometrika 65, 2000). NaN for n <= 3.
     """
     import numpy as np
 
     r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
-    spread = 1 + r**2 / 2 if method == "spearman" else np.ones_like(r)
     with np.errstate(invalid="ignore", divide="ignore"):
-        half = Z_95 * np.sqrt(spread / np.where(n > 3, n - 3, np.nan))
+        half = np.where(n > 3, n - 3, np.nan)
+        half = (1 + r**2 / 2) / half if method == "spearman" else 1 / half
+        half = Z_95 * np.sqrt(half)
         z = np.arctanh(r)
         return np.tanh(z - half), np.tanh(z + half)
 
@@ -31,31 +75,96 @@ def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tup
 def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
     """Return the two-sided p-value of no correlation: t = r √((n-2)/(1-r²)), n-2 degrees.
 
-    Source: "Student", Biometrika 6, 1908. NaN for n < 3.
+    `n` may be effective, and need not be whole. Source: "Student", Biometrika 6, 1908;
+    the tail by Hill's expansion (CACM 13, 1970, algorithm 395; within 1e-11 here), which
+    is ten times as fast as `scipy.special.stdtr`, and by that where it does not hold.
+    NaN for n <= 2.
     """
     import numpy as np
-    from scipy.special import stdtr
+    from scipy.special import ndtr, stdtr
 
-    r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
-    df = np.where(n > 2, n - 2, np.nan)
+    r, n = np.broadcast_arrays(np.asarray(r, dtype=float), np.asarray(n, dtype=float))
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.abs(r) * np.sqrt(df / (1 - r**2))
-        found: Array = 2 * stdtr(df, -t)
+        df = np.where(n > 2, n - 2, np.nan)
+        squared = r * r
+        found: Array = 2 * ndtr(-_hill(squared, df))
+        rough = (df < 30) | (squared > 0.8)
+        if rough.any():
+            t = np.abs(r[rough]) * np.sqrt(df[rough] / (1 - squared[rough]))
+            found[rough] = 2 * stdtr(df[rough], -t)
     return found
 
 
-def compute_q_value(p: ArrayLike) -> Array:
+def _hill(squared: Array, df: Array) -> Array:
+    """The normal deviate of the same tail as Student's t."""
+    import numpy as np
+
+    a = df - 0.5
+    b = 48 * a * a
+    y = -a * np.log1p(-squared)
+    series = (((-0.4 * y - 3.3) * y - 24) * y - 85.5) / (0.8 * y * y + 100 + b) + y + 3
+    deviate: Array = np.sqrt(y) * (series / b + 1)
+    return deviate
+
+
+def compute_q_value(p: ArrayLike, total: int | None = None) -> Array:
     """Return Benjamini-Hochberg adjusted p-values of a vector; NaN stays NaN and does not count.
 
-    Source: Benjamini and Hochberg, J. R. Stat. Soc. B 57, 1995. (scipy has the same
-    in scipy.stats, whose import costs seconds in every worker child.)
+    `total` tests were made, where `p` has only the least of them: then q is exact below the
+    least p-value that was left out, and above it an upper bound. Source: Benjamini and
+    Hochberg, J. R. Stat. Soc. B 57, 1995. (scipy has the same in scipy.stats, whose import
+    costs seconds in every worker child.)
     """
+    return _adjusted(p, total, dependent=False)
+
+
+def compute_q_value_dependent(p: ArrayLike, total: int | None = None) -> Array:
+    """Return Benjamini-Yekutieli adjusted p-values: they hold whatever the dependence.
+
+    As `compute_q_value`, times 1 + 1/2 + … + 1/m. Source: Benjamini and Yekutieli, Ann.
+    Stat. 29, 2001.
+    """
+    return _adjusted(p, total, dependent=True)
+
+
+def _adjusted(p: ArrayLike, total: int | None, *, dependent: bool) -> Array:
     import numpy as np
 
     p = np.asarray(p, dtype=float)
     q = np.full(p.shape, np.nan)
-    (place,) = np.nonzero(np.isfinite(p))
-    order = place[np.argsort(p[place], kind="stable")]
-    ranked = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
+    known = np.isfinite(p)
+    place = None if known.all() else np.nonzero(known)[0]
+    order = np.argsort(p if place is None else p[place])
+    order = order if place is None else place[order]
+    ranked, ranks = p[order], np.arange(1.0, len(order) + 1)
+    tests = max(len(order), total or 0)
+    ranked *= tests * ((1 / np.arange(1.0, tests + 1)).sum() if dependent else 1.0)
+    ranked /= ranks
+    ranked = np.minimum.accumulate(ranked[::-1])[::-1]
+    q[order] = np.minimum(ranked, 1.0, out=ranked)
     return q
+
+
+def compute_break(
+    now: tuple[ArrayLike, ArrayLike], before: tuple[ArrayLike, ArrayLike], method: str = "pearson"
+) -> Array:
+    """Return the two-sided p-value that a pair is what it was in a window before this one.
+
+    Each side is (r, effective n) of windows that share no day: the difference of
+    Fisher's z over √(v + v'), v as in `compute_interval`. Source: Fisher, 1921;
+    Cohen and Cohen, Applied Multiple Regression, 1983, p. 54.
+    """
+    import numpy as np
+    from scipy.special import ndtr
+
+    difference: Any = 0.0
+    variance: Any = 0.0
+    for sign, (r, n) in ((1, now), (-1, before)):
+        r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            difference = difference + sign * np.arctanh(r)
+            spread = 1 + r**2 / 2 if method == "spearman" else 1.0
+            variance = variance + spread / np.where(n > 3, n - 3, np.nan)
+    with np.errstate(invalid="ignore"):
+        found: Array = 2 * ndtr(-np.abs(difference) / np.sqrt(variance))
+    return found

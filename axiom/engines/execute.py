@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from axiom.engines.version import code_version
 from axiom.errors import AxiomError, RateLimited, Refused, StoreUnavailable, TransientError
 from axiom.flow import CURRENT, Artifacts, Call, Context, Flow
 from axiom.model import Json, RunState, Started
@@ -193,7 +194,8 @@ def plan_run(engine: Engine, flow: Flow, run_id: str, task_id: str, retries: int
             return planned
         items = _planned_items(engine.ledger, run_id, first)
     calls = [call for stage in flow.plan(items) for call in stage.calls()]
-    engine.ledger.plan(run_id, calls, {"shape": flow.describe(), "items": items})
+    plan = {"shape": flow.describe(), "items": items, "code": code_version(flow)}
+    engine.ledger.plan(run_id, calls, plan)
     return Outcome("done", items)
 
 

@@ -5,11 +5,17 @@ while a retry is due, or while a message for one of its open steps is waiting in
 a queue. A run that does none of this for `stall_after_s` is published again:
 what succeeded answers from the ledger, so only what was lost is run. When nothing
 came of that several times over, the run fails.
+
+A run past its deadline is left alone: an alert says that it is late, and to end it
+would lose what it waits for with good reason, such as a budget or a batch of a day.
+Only one that is past it by days ends, since while it is active its pipeline runs no
+other. A person may retry it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from axiom.ledger.ledger import to_run
@@ -19,12 +25,14 @@ if TYPE_CHECKING:
     from axiom.ledger.ledger import Ledger
 
 MAX_RESUMES = 5
+GIVE_UP_AFTER = timedelta(hours=48)
 
 
 def resume_stalled(
     ledger: Ledger,
     *,
     stall_after_s: float,
+    give_up_after: timedelta = GIVE_UP_AFTER,
     waiting: Callable[[str, list[str]], bool],
     publish: Callable[[Run], None],
 ) -> dict[str, list[str]]:
@@ -36,6 +44,11 @@ def resume_stalled(
     """
     done: dict[str, list[str]] = {"resumed": [], "failed": []}
     for run in ledger.idle():
+        if run["late"] > give_up_after:
+            hours = give_up_after.total_seconds() / 3600
+            ledger.close(run["id"], RunState.FAILED, f"not done {hours:g} h after its deadline")
+            done["failed"].append(run["id"])
+            continue
         if _moves(run, stall_after_s) or waiting(run["pipeline"], run["open_steps"] or []):
             continue
         if run["resumes"] >= MAX_RESUMES and not run["progressed"]:

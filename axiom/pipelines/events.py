@@ -87,7 +87,9 @@ class VectorStore(Protocol):
 class EventGraph(Protocol):
     """Where events have their nodes."""
 
-    def link_events(self, events: Sequence[Event], run_id: str) -> int: ...  # noqa: D102
+    def link_events(  # noqa: D102
+        self, events: Sequence[Event], run_id: str, recorded_at: datetime
+    ) -> int: ...
 
 
 class Alerts(Protocol):
@@ -246,7 +248,7 @@ def embed_events(ctx: Context[Services]) -> Json:
 
 def link_events(ctx: Context[Services]) -> Json:
     """Link new stories to the companies they affect, in the graph."""
-    return {"edges": ctx.services.graph.link_events(_events(ctx), ctx.run_id)}
+    return {"edges": ctx.services.graph.link_events(_events(ctx), ctx.run_id, ctx.logical_at)}
 
 
 def raise_alerts(ctx: Context[Services]) -> Json:

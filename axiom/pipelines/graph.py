@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from axiom.analytics.communities import (
+    compute_communities,
+    compute_degrees,
+    compute_modularity,
+    compute_pagerank,
+)
 from axiom.errors import AxiomError
-from axiom.flow import Context, Each, Flow
+from axiom.flow import Context, Each, Flow, Parallel
 from axiom.model import (
     ALLOWED_ENDS,
+    COMPARISON,
     Edge,
     EdgeType,
     Json,
     Label,
     NodeRef,
     Profile,
+    Reading,
     Said,
     storable,
     to_json,
-    utcnow,
 )
 
 NARROW = 3  # an industry that more companies share than this does not make rivals
@@ -81,6 +88,13 @@ class Analyses(Protocol):
         counts: Mapping[str, Mapping[str, int]],
         density: float,
         changes: Mapping[str, int],
+        structure: Mapping[str, Json],
+    ) -> None: ...
+    def next_readings(  # noqa: D102
+        self, market: str, sources: Sequence[str], after: datetime
+    ) -> dict[str, datetime]: ...
+    def keep_readings(  # noqa: D102
+        self, market: str, sources: Sequence[str], read_at: datetime
     ) -> None: ...
 
 
@@ -88,13 +102,31 @@ class Graph(Protocol):
     """Where nodes and edges are kept."""
 
     def upsert_edges(  # noqa: D102
-        self, edges: Sequence[Edge], run_id: str, now: datetime
+        self,
+        edges: Sequence[Edge],
+        readings: Sequence[Reading],
+        market: str,
+        run_id: str,
+        recorded_at: datetime,
+        valid_at: datetime,
     ) -> dict[str, int]: ...
-    def close_missing(  # noqa: D102
-        self, sources: Sequence[str], market: str, kept: Sequence[str], at: datetime
-    ) -> int: ...
-    def counts(self) -> dict[str, dict[str, int]]: ...  # noqa: D102
+    def counts(  # noqa: D102
+        self, market: str | None = None, as_of: datetime | None = None
+    ) -> dict[str, dict[str, int]]: ...
+    def links(  # noqa: D102
+        self, market: str, as_of: datetime | None = None
+    ) -> list[tuple[str, str, float]]: ...
     def violations(self) -> list[str]: ...  # noqa: D102
+
+
+class ProfileIndex(Protocol):
+    """Where the meanings of profiles are kept."""
+
+    def stale(self, market: str, hashes: Mapping[str, str]) -> list[str]: ...  # noqa: D102
+    def put(  # noqa: D102
+        self, market: str, ticker: str, input_hash: str, texts: Sequence[str],
+        vectors: Sequence[Sequence[float]],
+    ) -> None: ...  # fmt: skip
 
 
 class Company(Protocol):
@@ -128,6 +160,10 @@ class Services(Protocol):
     def analyses(self) -> Analyses: ...  # noqa: D102
     @property
     def graph(self) -> Graph: ...  # noqa: D102
+    @property
+    def profile_index(self) -> ProfileIndex: ...  # noqa: D102
+    @property
+    def embed(self) -> Callable[[Sequence[str]], list[list[float]]]: ...  # noqa: D102
     @property
     def universe(self) -> Universe: ...  # noqa: D102
 
@@ -186,69 +222,94 @@ def analyse_company(ctx: Context[Services]) -> Json:
 def resolve_entities(ctx: Context[Services]) -> Json:
     """Turn what was found into edges between things, one thing having one key."""
     services = ctx.services
-    names = company_keys(services.universe.companies)
+    analysed, fetched = ctx.inputs.get("analyse_company", {}), ctx.inputs.get("fetch_profile", {})
+    read_names = {ticker: fetched[ticker]["name"] for ticker in analysed}
+    names = company_keys(services.universe.companies, read_names)
     valid_from = services.market.visible_at(ctx.logical_at)
-    edges: dict[str, Edge] = {}
-    analysed = ctx.inputs.get("analyse_company", {})
+    found: list[Edge] = []
     for ticker, answer in analysed.items():
-        read = ctx.inputs["fetch_profile"][ticker]
-        company = NodeRef(Label.COMPANY, ticker, read["name"])
-        for finding in _findings(answer["findings"]):
-            edge = _edge(finding, company, names, read["source"], answer, services, valid_from)
-            if edge.head.key != edge.tail.key:
-                edges.setdefault(edge.id, edge)
-    for edge in find_rivals(list(edges.values())):
-        edges.setdefault(edge.id, edge)
+        company = NodeRef(Label.COMPANY, ticker, read_names[ticker])
+        source = fetched[ticker]["source"]
+        found += [
+            _edge(finding, company, names, source, answer, services, valid_from)
+            for finding in _findings(answer["findings"])
+        ]
+    # whoever was not answered keeps its edges
+    answered = [ticker for ticker, answer in analysed.items() if not answer.get("refused")]
+    unread = sorted(set(ctx.inputs.get("select_companies", ())) - set(answered))
+    if not unread:  # else too few would seem to share an industry
+        found += find_rivals(found)
+    edges = settle(found)
     return {
-        "edges": ctx.artifacts.put(ctx.run_id, "edges", [to_json(e) for e in edges.values()]),
+        "edges": ctx.artifacts.put(ctx.run_id, "edges", [to_json(edge) for edge in edges]),
         "found": len(edges),
         "companies": len(analysed),
         "asked": sum(answer["asked"] for answer in analysed.values()),
         "rejected": sum(answer["rejected"] for answer in analysed.values()),
         "refused": {t: a["refused"] for t, a in analysed.items() if a.get("refused")},
-        # whoever was not answered keeps its edges
-        "sources": sorted(
-            ctx.inputs["fetch_profile"][t]["source"]
-            for t, answer in analysed.items()
-            if not answer.get("refused")
-        ),
+        "unread": unread,
+        "sources": {fetched[ticker]["source"]: ticker for ticker in sorted(answered)},
     }
 
 
 def upsert_graph(ctx: Context[Services]) -> Json:
-    """Write the edges; close those that their source no longer states."""
-    resolved = ctx.inputs["resolve_entities"]
+    """Record the edges at the run's logical time; close those that their source states no more."""
+    resolved, services, at = ctx.inputs["resolve_entities"], ctx.services, ctx.logical_at
     edges = [_edge_from(row) for row in ctx.artifacts.get(resolved["edges"])]
-    services = ctx.services
-    written = services.graph.upsert_edges(edges, ctx.run_id, utcnow())
-    closed = services.graph.close_missing(
-        resolved["sources"],
-        services.market.name,
-        [edge.id for edge in edges],
-        services.market.visible_at(ctx.logical_at),
+    market, sources = services.market.name, dict(resolved["sources"])
+    if not resolved["unread"]:
+        sources[COMPARISON] = None
+    later = services.analyses.next_readings(market, list(sources), at)
+    readings = [Reading(source, sources[source], later.get(source)) for source in sources]
+    written = services.graph.upsert_edges(
+        edges, readings, market, ctx.run_id, at, services.market.visible_at(at)
     )
-    return written | {"closed": closed}
+    services.analyses.keep_readings(market, list(sources), at)
+    return written | {"late": len(later)}
+
+
+def embed_profiles(ctx: Context[Services]) -> Json:
+    """Keep the meaning of profiles that changed, a vector for each of their parts."""
+    services, fetched = ctx.services, ctx.inputs.get("fetch_profile", {})
+    market = services.market.name
+    hashes = {ticker: row["input_hash"] for ticker, row in fetched.items()}
+    stale, parts = services.profile_index.stale(market, hashes), 0
+    for ticker in stale:
+        profile = Profile(**ctx.artifacts.get(fetched[ticker]["profile"]))
+        texts = profile_parts(profile)
+        vectors = services.embed(texts)
+        services.profile_index.put(market, ticker, hashes[ticker], texts, vectors)
+        parts += len(texts)
+    return {"profiles": len(stale), "vectors": parts}
 
 
 def verify_graph(ctx: Context[Services]) -> Json:
-    """Check the graph's invariants, and keep its size.
+    """Check the graph's invariants; keep its size and its structure as they are at this run.
 
     Raises:
         AxiomError: an invariant is broken; the message lists how.
     """
-    services = ctx.services
+    services, at = ctx.services, ctx.logical_at
     if broken := services.graph.violations():
         raise AxiomError("the graph is not sound: " + "; ".join(broken))
-    counts, market = services.graph.counts(), services.market.name
-    before = services.analyses.last_snapshot(market, ctx.run_id, ctx.logical_at)
+    market = services.market.name
+    counts = services.graph.counts(market, at)
+    before = services.analyses.last_snapshot(market, ctx.run_id, at)
     nodes, edges = sum(counts["nodes"].values()), sum(counts["edges"].values())
+    written = ctx.inputs.get("upsert_graph", {})
     changes = {
         "nodes": nodes - (sum(before["nodes"].values()) if before else 0),
         "edges": edges - (sum(before["edges"].values()) if before else 0),
+        "created": written.get("created", 0),
+        "closed": written.get("closed", 0),
     }
     density = edges / (nodes * (nodes - 1)) if nodes > 1 else 0.0
-    services.analyses.keep_snapshot(ctx.run_id, market, ctx.logical_at, counts, density, changes)
-    return {"nodes": nodes, "edges": edges, "density": round(density, 6), "changes": changes}
+    structure = compute_structure(services.graph.links(market, at))
+    services.analyses.keep_snapshot(ctx.run_id, market, at, counts, density, changes, structure)
+    return {
+        "nodes": nodes, "edges": edges, "density": round(density, 6), "changes": changes,
+        "communities": structure["communities"], "modularity": structure["modularity"],
+    }  # fmt: skip
 
 
 FLOW = Flow(
@@ -256,7 +317,7 @@ FLOW = Flow(
     select_companies,
     Each("select_companies", fetch_profile, analyse_company),
     resolve_entities,
-    upsert_graph,
+    Parallel(upsert_graph, embed_profiles),
     verify_graph,
 )
 
@@ -316,7 +377,7 @@ def entity(label: Label, name: str, owner: str, names: Mapping[str, str]) -> Nod
     """
     name = " ".join(name.split())
     if label is Label.COMPANY:
-        key = names.get(normal(name), slug(name))
+        key = names.get(normal(name)) or slug(normal(name) or name)
     elif label in (Label.PERSON, Label.PRODUCT):
         key = f"{owner}/{slug(name)}"
     else:
@@ -324,27 +385,41 @@ def entity(label: Label, name: str, owner: str, names: Mapping[str, str]) -> Nod
     return NodeRef(label, key, name)
 
 
-def company_keys(companies: Sequence[Company]) -> dict[str, str]:
-    """Every name of every company of the universe, normalised, to its ticker."""
-    return {
+def company_keys(
+    companies: Sequence[Company], read: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Every name of every company of the universe, normalised, to its ticker.
+
+    `read` has the names by which profiles call their companies; the universe's own go first.
+    """
+    found = {normal(name): ticker for ticker, name in (read or {}).items()}
+    found |= {
         normal(name): company.ticker
         for company in companies
-        for name in (company.name, company.ticker, *company.aliases)
+        for name in (*company.aliases, company.name, company.ticker)
     }
+    return {name: ticker for name, ticker in found.items() if name}
 
 
-_SUFFIX = re.compile(
-    r"[,\s]+(inc|incorporated|corp|corporation|co|company|ltd|limited|plc|llc|group|holdings)\.?$",
+_FORM = (
+    r"inc|incorporated|corp|corporation|co|company|companies|cos|ltd|limited|plc|llc|lp|llp|"
+    r"group|holdings?|s\.?\s?a|n\.?\s?v|s\.?\s?e|a\.?\s?g|gmbh|s\.?p\.?a|kk|k\.k"
+)
+_SUFFIX = re.compile(rf"(?:[,\s]+|\s*&\s*|\s+and\s+)(?:{_FORM})\.?$", re.IGNORECASE)
+_CLASS = re.compile(
+    r"[,\s]+(?:\(?class [a-c]\)?|common stock|ordinary shares|adr)$|\s*\((?:nyse|nasdaq)[^)]*\)$",
     re.IGNORECASE,
 )
+_EXCHANGE = re.compile(r"^(?:nyse|nasdaq|xnys|xnas)\s*:\s*|^\$", re.IGNORECASE)
 
 
 def normal(name: str) -> str:
-    """A company's name without case, accents, article and legal form."""
-    text = _ascii(name).lower().strip()
-    while (shorter := _SUFFIX.sub("", text)) != text:
+    """A company's name without case, accents, article, exchange, share class and legal form."""
+    text = _EXCHANGE.sub("", _ascii(name).strip()).lower().strip()
+    while (shorter := _SUFFIX.sub("", _CLASS.sub("", text)).rstrip(" ,.")) != text:
         text = shorter
-    return re.sub(r"[^a-z0-9&]+", " ", text.removeprefix("the ")).strip()
+    text = re.sub(r"'s?\b", "", text.removeprefix("the ")).replace(" and ", " & ")
+    return re.sub(r"\s*&\s*", "&", re.sub(r"[^a-z0-9&]+", " ", text)).strip()
 
 
 def slug(name: str) -> str:
@@ -354,6 +429,63 @@ def slug(name: str) -> str:
 
 def _ascii(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+def settle(edges: Sequence[Edge]) -> list[Edge]:
+    """Leave one edge of each claim, none of a thing to itself, and one country for a company.
+
+    Of what a company has one, the surest stays; among equals the first.
+    """
+    claims: dict[str, Edge] = {}
+    places: dict[str, Edge] = {}
+    for edge in edges:
+        if (edge.head.label, edge.head.key) == (edge.tail.label, edge.tail.key):
+            continue
+        if edge.type is not EdgeType.HEADQUARTERED_IN:
+            claims.setdefault(edge.id, edge)
+        elif edge.confidence > getattr(places.get(edge.head.key), "confidence", -1.0):
+            places[edge.head.key] = edge
+    return [*claims.values(), *places.values()]
+
+
+def compute_structure(links: Sequence[tuple[str, str, float]]) -> dict[str, Json]:
+    """Return who matters and who belongs together: figures by company key.
+
+    Each company has `degree`, `strength`, `pagerank` and the `community`, named by its first
+    company. Companies are linked directly, and by what they share.
+    """
+    degrees, ranks = compute_degrees(links), compute_pagerank(links)
+    homes = compute_communities(links)
+    company = f"{Label.COMPANY}:"
+    keys = sorted(node.removeprefix(company) for node in homes if node.startswith(company))
+    named: dict[str, str] = {}
+    for key in keys:
+        named.setdefault(homes[company + key], key)
+    figures = {
+        key: {
+            "degree": degrees[company + key][0],
+            "strength": round(degrees[company + key][1], 4),
+            "pagerank": round(ranks[company + key], 6),
+            "community": named[homes[company + key]],
+        }
+        for key in keys
+    }
+    modularity = round(compute_modularity(links, homes), 4) if links else 0.0
+    return {"companies": figures, "communities": len(named), "modularity": modularity}
+
+
+PART_WORDS = 80
+
+
+def profile_parts(profile: Profile) -> list[str]:
+    """Cut a profile into parts that each say whose they are; each has one vector."""
+    parts = []
+    for line in profile.text.splitlines():
+        words = line.split()
+        for start in range(0, len(words), PART_WORDS):
+            part = " ".join(words[start : start + PART_WORDS])
+            parts.append(part if profile.name in part else f"{profile.name}: {part}")
+    return parts
 
 
 def find_rivals(edges: Sequence[Edge]) -> list[Edge]:

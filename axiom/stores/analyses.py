@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 
 class AnalysisStore:
-    """The tables `analyses` and `graph_snapshots`."""
+    """The tables `analyses`, `graph_readings` and `graph_snapshots`."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._db = postgres
@@ -46,13 +46,34 @@ class AnalysisStore:
         counts: Mapping[str, Mapping[str, int]],
         density: float,
         changes: Mapping[str, int],
+        structure: Mapping[str, Json],
     ) -> None:
-        """Keep the graph's size after a run."""
+        """Keep the graph's size and structure at a run; what is kept stays."""
         self._db.execute(
             self._sql["keep_snapshot"],
             {
                 "run_id": run_id, "market": market, "logical_at": logical_at, "density": density,
                 "nodes": Jsonb(counts["nodes"]), "edges": Jsonb(counts["edges"]),
-                "changes": Jsonb(changes),
+                "changes": Jsonb(changes), "structure": Jsonb(structure),
             },
         )  # fmt: skip
+
+    def snapshots(
+        self, market: str, as_of: datetime | None = None, limit: int = 1
+    ) -> list[dict[str, Any]]:
+        """Return the newest snapshots with all they hold, up to a moment, newest first."""
+        asked = {"market": market, "as_of": as_of, "limit": limit}
+        return self._db.query(self._sql["snapshots"], asked)
+
+    def keep_readings(self, market: str, sources: Sequence[str], read_at: datetime) -> None:
+        """Keep that sources were read at a moment; safe to repeat."""
+        rows = {"market": market, "sources": list(sources), "read_at": read_at}
+        self._db.execute(self._sql["keep_readings"], rows)
+
+    def next_readings(
+        self, market: str, sources: Sequence[str], after: datetime
+    ) -> dict[str, datetime]:
+        """Return when each source was first read after a moment, if it was."""
+        asked = {"market": market, "sources": list(sources), "after": after}
+        rows = self._db.query(self._sql["next_readings"], asked)
+        return {row["source"]: row["read_at"] for row in rows}

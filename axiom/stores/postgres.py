@@ -12,6 +12,7 @@ import math
 import os
 import re
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -85,10 +86,15 @@ class Connection(psycopg2.extensions.connection):
 
 
 class Postgres:
-    """A database, reached through one connection per thread."""
+    """A database, reached through one connection per thread.
 
-    def __init__(self, url: str) -> None:
+    `statement_timeout_s`: for those who look, and must not keep the server busy.
+    """
+
+    def __init__(self, url: str, *, statement_timeout_s: float | None = None) -> None:
         self.url = url
+        limit_s = statement_timeout_s
+        self._options = f" -c statement_timeout={limit_s * 1000:.0f}" if limit_s else ""
         self._local = threading.local()
 
     def connection(self) -> Connection:
@@ -102,7 +108,7 @@ class Postgres:
         made: dict[int, Connection] = self._local.__dict__.setdefault("made", {})
         found = made.get(os.getpid())
         if found is None or found.closed:
-            found = made[os.getpid()] = _connect(self.url)
+            found = made[os.getpid()] = _connect(self.url, self._options)
         return found
 
     def query(self, sql: str, params: Params = None) -> list[dict[str, Any]]:
@@ -152,6 +158,18 @@ class Postgres:
                     cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
+
+    def stream(self, sql: str, params: Params = None) -> Iterator[dict[str, Any]]:
+        """Give a query's rows one by one, a page of them held at a time, in one transaction."""
+        name = f"stream_{uuid.uuid4().hex}"
+        with self.transaction() as cursor:
+            cursor.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
+            while True:
+                cursor.execute(f"FETCH {PAGE} FROM {name}")
+                if not (rows := cursor.fetchall()):
+                    break
+                yield from map(dict, rows)
+            cursor.execute(f"CLOSE {name}")
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -217,15 +235,16 @@ class RolledBackPostgres(Postgres):
             self._one.close()  # Postgres rolls back what was not committed
 
 
-def _connect(url: str) -> Connection:
+def _connect(url: str, options: str = "") -> Connection:
     if urlsplit(url).netloc.count("@") > 1:
         raise _unreadable()
+    always = f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}"
     try:
         made = psycopg2.connect(
             url,
             connection_factory=Connection,
             connect_timeout=CONNECT_TIMEOUT_S,
-            options=f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}",
+            options=always + options,
             keepalives_idle=30,
             application_name="axiom",
         )

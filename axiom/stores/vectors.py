@@ -85,6 +85,15 @@ class VectorStore:
             for ids, gaps in zip(found["ids"], distances, strict=True)
         ]
 
+    def near(self, market: str, vector: Sequence[float], limit: int) -> list[tuple[str, float]]:
+        """Return the ids nearest to a vector, nearest first, each with its cosine."""
+        with self._translated():
+            found = self._events(market).query(
+                query_embeddings=list(vector), n_results=limit, include=["distances"]
+            )
+        gaps = (found["distances"] or [[]])[0]
+        return [(id, 1.0 - float(gap)) for id, gap in zip(found["ids"][0], gaps, strict=True)]
+
     def count(self, market: str) -> int:
         """Return the number of vectors of a market."""
         with self._translated():

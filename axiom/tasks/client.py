@@ -114,7 +114,7 @@ def summary() -> dict[str, Json]:
     from axiom.tasks.services import services
 
     found, market = services(), services().market.name
-    graph = found.graph.counts()
+    graph = found.graph.counts(market)
     return {
         "market": market,
         "rows": found.prices.count(market),

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from axiom.errors import StoreUnavailable, UnknownPipeline
-from axiom.model import PIPELINES, Json, Run
+from axiom.errors import ConfigError, NotNow, StoreUnavailable, UnknownPipeline
+from axiom.model import PIPELINES, Json, Run, utcnow
 from axiom.tasks import client
 from axiom.tasks.services import services
 
 if TYPE_CHECKING:
     from axiom.ledger.actions import AuditRow
+    from axiom.ledger.backfills import Backfill
+    from axiom.ledger.schedules import Schedule
 
 
 def trigger(
@@ -100,6 +102,72 @@ def retry(run_id: str, *, by: str) -> Run:
     return again
 
 
+def backfill(pipeline: str, since: datetime, until: datetime, *, by: str) -> Backfill:
+    """Ask for a run of every slot with since <= slot < until, by the pipeline's schedule.
+
+    They run oldest first, `AXIOM_BACKFILL_RUNS` at a time, behind live work in every
+    queue and beside the live run. Slots that have their run are counted, not run again.
+
+    Raises:
+        ConfigError: the range holds no slot, too many, or reaches into the future.
+    """
+    _require(pipeline)
+    if until > utcnow():
+        raise ConfigError("range", "ends in the future; those slots are run when they come")
+    slots = services().schedules.all()[pipeline].slots
+    made = services().backfills.create(pipeline, slots, since, until, by=by)
+    _soon()
+    return made
+
+
+def cancel_backfill(backfill_id: str, *, by: str) -> Backfill:
+    """Ask for no more runs of a backfill, and cancel those that are active.
+
+    Raises:
+        UnknownRun: there is none of that id.
+        NotNow: it has ended already.
+    """
+    backfills = services().backfills
+    found = backfills.get(backfill_id)
+    for run_id in backfills.cancel(found.id, by=by):
+        with contextlib.suppress(NotNow):  # it has just ended by itself
+            cancel(run_id, by=by, reason="its backfill was cancelled")
+    return backfills.get(found.id)
+
+
+def backfills(limit: int = 20) -> list[Backfill]:
+    """Return backfills and how far they have come, newest first."""
+    return services().backfills.newest(limit)
+
+
+def set_schedule(pipeline: str, spec: str | None, *, by: str) -> Schedule:
+    """Change when a pipeline runs, from its next slot on; None: as celeryconfig says.
+
+    `spec` is an interval (`every 5m`, `90s`) or a cron expression in UTC. Beat follows
+    it within 5 s.
+
+    Raises:
+        ConfigError: the spec cannot be read.
+    """
+    services().schedules.set_spec(_require(pipeline), spec, by=by)
+    return schedules()[pipeline]
+
+
+def set_catch_up(pipeline: str, policy: str | None, *, by: str) -> Schedule:
+    """Change what is done about missed slots: `none`, `latest`, `all:N`; None: the default.
+
+    Raises:
+        ConfigError: the policy cannot be read.
+    """
+    services().schedules.set_catch_up(_require(pipeline), policy, by=by)
+    return schedules()[pipeline]
+
+
+def schedules() -> dict[str, Schedule]:
+    """Return when each pipeline runs."""
+    return services().schedules.all()
+
+
 def audit(limit: int = 50, before: int | None = None) -> list[AuditRow]:
     """Return what was done, newest first; `before` is the id of the last row seen."""
     return services().actions.audit(limit, before)
@@ -109,6 +177,11 @@ def _require(pipeline: str) -> str:
     if pipeline not in PIPELINES:
         raise UnknownPipeline(f"{pipeline!r} is not a pipeline; they are {', '.join(PIPELINES)}")
     return pipeline
+
+
+def _soon() -> None:
+    with contextlib.suppress(StoreUnavailable):  # then the watch does it, within 5 s
+        client.send("axiom.tasks.backfill.advance", {}, expires=5)
 
 
 def _terminate(task_ids: list[str]) -> None:

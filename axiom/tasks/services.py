@@ -20,12 +20,15 @@ from axiom.stores.artifacts import MemoryArtifacts, RedisArtifacts
 if TYPE_CHECKING:
     from axiom.analysts.degrading import Analyst
     from axiom.ledger.actions import Actions
+    from axiom.ledger.backfills import Backfills
     from axiom.ledger.ledger import Ledger
+    from axiom.ledger.schedules import Schedules
     from axiom.providers.live import Live
     from axiom.providers.replay import Replay
     from axiom.providers.universe import Universe
     from axiom.stores.alerts import AlertStore
     from axiom.stores.analyses import AnalysisStore
+    from axiom.stores.bars import Bars
     from axiom.stores.cache import QuoteCache
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
@@ -33,8 +36,10 @@ if TYPE_CHECKING:
     from axiom.stores.log_lines import LogLines
     from axiom.stores.postgres import Postgres
     from axiom.stores.prices import PriceStore
+    from axiom.stores.profile_index import ProfileIndex
     from axiom.stores.quarantine import Quarantine
     from axiom.stores.reports import ReportWriter
+    from axiom.stores.search import Search
     from axiom.stores.vectors import VectorStore
     from axiom.tasks.claude import Claude
 
@@ -46,6 +51,7 @@ class Services:
         self.settings = settings
         self.jump_deviations = settings.jump_deviations
         self.windows = settings.correlation_windows
+        self.tile = settings.correlation_tile
 
     # --- stores ---
 
@@ -69,6 +75,21 @@ class Services:
         from axiom.ledger.actions import Actions
 
         return Actions(self.postgres, self.ledger)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When each pipeline runs."""
+        from axiom.ledger.schedules import Schedules
+        from axiom.tasks.schedules import defaults
+
+        return Schedules(self.postgres, defaults())
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        """Ranges that are run beside the live work."""
+        from axiom.ledger.backfills import Backfills
+
+        return Backfills(self.postgres)
 
     @property
     def history(self) -> Ledger:
@@ -144,6 +165,27 @@ class Services:
         from axiom.stores.vectors import VectorStore
 
         return VectorStore(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles by their meaning."""
+        from axiom.stores.profile_index import ProfileIndex
+
+        return ProfileIndex(self.settings.require("chroma_url"))
+
+    @cached_property
+    def search(self) -> Search:
+        """What was kept, by its meaning."""
+        from axiom.stores.search import Search
+
+        return Search(self.postgres, self.vectors, self.profile_index, self.embed)
+
+    @cached_property
+    def bars(self) -> Bars:
+        """Prices by minute and day, and splits and dividends."""
+        from axiom.stores.bars import Bars
+
+        return Bars(self.postgres)
 
     @cached_property
     def reports(self) -> ReportWriter:
@@ -270,6 +312,13 @@ class DryServices(Services):
         from axiom.stores.vectors import UnkeptVectors
 
         return UnkeptVectors(self.settings.require("chroma_url"))
+
+    @cached_property
+    def profile_index(self) -> ProfileIndex:
+        """Profiles, embedded and not kept."""
+        from axiom.stores.profile_index import UnkeptProfiles
+
+        return UnkeptProfiles(self.settings.require("chroma_url"))
 
     @cached_property
     def reports(self) -> ReportWriter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import structlog
 from celery import Celery, Task, shared_task
@@ -12,6 +13,7 @@ from axiom.engines.celery import PRIORITIES, queue_of
 from axiom.errors import StoreUnavailable
 from axiom.ledger import watch
 from axiom.model import PIPELINES, RunState, floor_time, utcnow
+from axiom.tasks.backfill import advance_all, catch_up
 from axiom.tasks.base import publish
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
@@ -28,6 +30,7 @@ def resume_stalled(self: Task) -> None:
         done = watch.resume_stalled(
             services().ledger,
             stall_after_s=settings().stall_after_s,
+            give_up_after=timedelta(hours=settings().give_up_after_h),
             waiting=lambda pipeline, steps: _waiting(app, pipeline, steps),
             publish=lambda run: publish(
                 app, flow_of(run.pipeline), run, hostname=self.request.hostname
@@ -37,6 +40,8 @@ def resume_stalled(self: Task) -> None:
         log.warning("ledger_unavailable", error=str(error))
         return
     services().actions.stop_sessions()  # where who cancelled died before it
+    catch_up()
+    advance_all(app)
     start_first(app)
     _sweep_calls()
     for what, run_ids in done.items():

@@ -1,13 +1,14 @@
 """The graph store, on the embedded server and on a real Neo4j."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from axiom.errors import StoreUnavailable
 from axiom.model import (
+    COMPARISON,
     Correlation,
     Edge,
     EdgeType,
@@ -17,13 +18,17 @@ from axiom.model import (
     Instrument,
     Label,
     NodeRef,
+    Reading,
     Sentiment,
 )
+from axiom.stores import graph_reading
 from axiom.stores.graph import GraphStore, RolledBackGraph
+from axiom.stores.graph_path import explained_path
 
 pytestmark = pytest.mark.contract
 AT = datetime(2014, 1, 2, 21, tzinfo=UTC)
 LATER = datetime(2014, 1, 3, 21, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 LEADS = Edge(
     EdgeType.LEADS, NodeRef(Label.PERSON, "AAPL/tim-cook", "Tim Cook"),
     NodeRef(Label.COMPANY, "AAPL", "Apple Inc."), "https://example.org/apple",
@@ -41,15 +46,24 @@ def graph(graph_url: str) -> Iterator[GraphStore]:
     store.close()
 
 
+def record(
+    graph: GraphStore, edges: Sequence[Edge], at: datetime = AT, *, run: str = "run-1",
+    read: Sequence[str] = (LEADS.source, COMPARISON), market: str = "replay",
+) -> dict[str, int]:  # fmt: skip
+    readings = [Reading(source, "AAPL") for source in read]
+    return graph.upsert_edges(edges, readings, market, run, at, at)
+
+
 def test_writing_again_changes_nothing(graph: GraphStore) -> None:
-    assert graph.upsert_edges([LEADS, MAKES], "run-1", AT) == {"edges": 2, "created": 2}
+    assert record(graph, [LEADS, MAKES]) == {"edges": 2, "created": 2, "closed": 0}
     before = graph.edges()
-    assert graph.upsert_edges([LEADS, MAKES], "run-2", LATER)["created"] == 0
+    assert record(graph, [LEADS, MAKES], LATER, run="run-2")["created"] == 0
+    assert record(graph, [LEADS, MAKES], run="run-1")["created"] == 0
     assert graph.edges() == before
 
 
 def test_an_edge_carries_its_evidence(graph: GraphStore) -> None:
-    graph.upsert_edges([LEADS], "run-1", AT)
+    record(graph, [LEADS])
     [edge] = graph.edges("replay")
     assert (edge["type"], edge["head"], edge["tail"]) == ("LEADS", "AAPL/tim-cook", "AAPL")
     evidence = edge["evidence"]
@@ -61,24 +75,173 @@ def test_an_edge_carries_its_evidence(graph: GraphStore) -> None:
 
 
 def test_what_is_no_longer_stated_is_closed_and_never_deleted(graph: GraphStore) -> None:
-    graph.upsert_edges([LEADS, MAKES], "run-1", AT)
-    assert graph.close_missing([LEADS.source], "replay", [LEADS.id], LATER) == 1
+    record(graph, [LEADS, MAKES])
+    assert record(graph, [LEADS], LATER)["closed"] == 1
     closed = {e["type"]: e["evidence"].get("valid_to") for e in graph.edges()}
     assert closed == {"LEADS": None, "MAKES": LATER.isoformat()}
     assert graph.counts()["edges"]["MAKES"] == 0
 
 
+def test_the_graph_of_each_moment_is_given_back_as_it_was(graph: GraphStore) -> None:
+    record(graph, [LEADS, MAKES])
+    first = graph.edges("replay", AT)
+    record(graph, [replace(LEADS, span="Tim Cook ( chair )")], LATER, run="run-2")
+    assert graph.edges("replay", AT) == first
+    [now] = graph.edges("replay", LATER)
+    assert now["evidence"]["span"] == "Tim Cook ( chair )"
+    assert now["evidence"]["valid_from"] == AT.isoformat()
+    assert graph.counts("replay", AT)["edges"]["MAKES"] == 1
+    assert graph.counts("replay", LATER)["edges"]["MAKES"] == 0
+    assert graph.counts("replay", LATER)["nodes"]["Product"] == 0
+
+
+def test_what_held_in_the_world_at_a_day_is_asked_beside_what_was_known(graph: GraphStore) -> None:
+    record(graph, [LEADS])
+    record(graph, [], LATER)
+
+    def held(valid_at: datetime) -> int:
+        return len(graph.neighbourhood("AAPL", "replay", valid_at=valid_at))
+
+    assert (held(AT - HOUR), held(AT), held(LATER - HOUR), held(LATER)) == (0, 1, 1, 0)
+
+
 def test_what_is_stated_again_is_open_again(graph: GraphStore) -> None:
-    graph.upsert_edges([LEADS], "run-1", AT)
-    graph.close_missing([LEADS.source], "replay", [], LATER)
-    graph.upsert_edges([LEADS], "run-2", LATER)
+    record(graph, [LEADS])
+    record(graph, [], LATER)
+    record(graph, [LEADS], LATER + HOUR, run="run-2")
     assert graph.counts()["edges"]["LEADS"] == 1
+    assert len(graph.edges()) == 2
+
+
+def test_a_run_that_comes_late_gets_its_place_in_between(graph: GraphStore) -> None:
+    record(graph, [LEADS], AT, run="run-1")
+    record(graph, [LEADS], LATER, run="run-3")
+    late = [Reading(LEADS.source, "AAPL", until=LATER)]
+    graph.upsert_edges([MAKES], late, "replay", "run-2", AT + HOUR, AT + HOUR)
+    told = [[e["type"] for e in graph.edges("replay", at)] for at in (AT, AT + HOUR, LATER)]
+    assert told == [["LEADS"], ["MAKES"], ["LEADS"]]
 
 
 def test_another_market_is_left_alone(graph: GraphStore) -> None:
-    graph.upsert_edges([LEADS, replace(LEADS, market="yfinance")], "run-1", AT)
-    assert graph.close_missing([LEADS.source], "replay", [], LATER) == 1
-    assert len(graph.edges("yfinance")) == 1
+    record(graph, [LEADS])
+    record(graph, [replace(LEADS, market="yfinance")], market="yfinance")
+    assert record(graph, [], LATER)["closed"] == 1
+    assert len(graph.edges("yfinance", LATER)) == 1
+
+
+def test_an_unread_company_leaves_rivals_open(graph: GraphStore) -> None:
+    rival = replace(MAKES, type=EdgeType.COMPETES_WITH, tail=NodeRef(Label.COMPANY, "AMD", "AMD"))
+    record(graph, [rival])
+    read = [Reading(LEADS.source, "AAPL")]
+    told = graph.upsert_edges([], read, "replay", "run-2", LATER, LATER)
+    assert told["closed"] == 0
+
+
+def test_evidence_is_found_by_the_key_of_an_edge_with_its_versions(graph: GraphStore) -> None:
+    record(graph, [LEADS])
+    record(graph, [replace(LEADS, confidence=0.5)], LATER)
+    [now] = graph.edges("replay", LATER)
+    found = graph.evidence(now["evidence"]["key"])
+    assert found is not None
+    assert found["head_name"] == "Tim Cook"
+    assert [each["confidence"] for each in found["versions"]] == [0.9, 0.5]
+    assert graph.evidence("LEADS|AAPL/tim-cook|other") is None
+    assert graph.evidence("DROP|x") is None
+
+
+def test_the_time_line_of_a_company_tells_what_was_recorded_and_what_ended(
+    graph: GraphStore,
+) -> None:
+    record(graph, [LEADS, MAKES])
+    record(graph, [replace(LEADS, confidence=0.5)], LATER)
+    told = [(row["what"], row["type"]) for row in graph.timeline("AAPL", "replay")]
+    assert sorted(told) == [
+        ("closed", "MAKES"), ("recorded", "LEADS"), ("recorded", "LEADS"), ("recorded", "MAKES"),
+        ("superseded", "LEADS"),
+    ]  # fmt: skip
+    assert len(graph.timeline("AAPL", "replay", AT)) == 2
+    assert len(graph.timeline("AAPL", "replay", limit=1)) == 1
+
+
+def companies(*pairs: tuple[str, str, EdgeType, float]) -> list[Edge]:
+    return [
+        replace(
+            LEADS, type=kind, confidence=sure, head=NodeRef(Label.COMPANY, a, a),
+            tail=NodeRef(Label.COMPANY, b, b),
+        )
+        for a, b, kind, sure in pairs
+    ]  # fmt: skip
+
+
+def test_the_shortest_path_explains_each_of_its_edges_and_goes_by_what_is_known(
+    graph: GraphStore,
+) -> None:
+    supplies, owns = EdgeType.SUPPLIES, EdgeType.OWNS
+    around = companies(
+        ("A", "C", supplies, 0.3), ("C", "B", supplies, 0.3), ("A", "D", owns, 0.9),
+        ("D", "B", owns, 0.9),
+    )  # fmt: skip
+    direct = companies(("A", "B", supplies, 0.5))
+    record(graph, [*around, *direct])
+    record(graph, around, LATER)
+    before = explained_path(graph, "A", "B", "replay", AT)
+    assert before is not None
+    assert [(e["head"], e["tail"]) for e in before] == [("A", "B")]
+    now = explained_path(graph, "A", "B", "replay")
+    assert now is not None
+    assert [(e["head"], e["tail"], e["evidence"]["span"]) for e in now] == [
+        ("A", "D", LEADS.span), ("D", "B", LEADS.span),
+    ]  # fmt: skip
+    assert explained_path(graph, "A", "nobody", "replay") is None
+    assert explained_path(graph, "A", "A", "replay") == []
+
+
+def test_a_shared_country_is_no_path(graph: GraphStore) -> None:
+    country = NodeRef(Label.COUNTRY, "us", "United States")
+    at_home = [
+        replace(LEADS, type=EdgeType.HEADQUARTERED_IN, head=NodeRef(Label.COMPANY, k, k),
+                tail=country)
+        for k in "AB"
+    ]  # fmt: skip
+    record(graph, at_home)
+    assert explained_path(graph, "A", "B", "replay") is None
+
+
+def test_the_second_step_reaches_the_neighbours_of_neighbours(graph: GraphStore) -> None:
+    kind = EdgeType.SUPPLIES
+    record(graph, companies(("A", "B", kind, 0.5), ("B", "C", kind, 0.6), ("C", "D", kind, 0.7)))
+
+    def ends(depth: int, limit: int = 10) -> list[str]:
+        return [e["tail"] for e in graph.neighbourhood("A", "replay", depth, limit=limit)]
+
+    assert (ends(1), ends(2), ends(2, 1)) == (["B"], ["B", "C"], ["B"])
+
+
+def test_links_are_weighted_by_confidence_and_each_pair_comes_once(graph: GraphStore) -> None:
+    record(graph, companies(("A", "B", EdgeType.SUPPLIES, 0.5), ("B", "A", EdgeType.OWNS, 0.25)))
+    assert graph.links("replay") == [("Company:A", "Company:B", 0.75)]
+
+
+def test_edges_are_streamed_some_heads_at_a_time(
+    graph: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_reading, "PAGE", 2)
+    kind = EdgeType.SUPPLIES
+    edges = companies(*((f"C{n}", f"C{n + 1}", kind, 0.5) for n in range(7)))
+    record(graph, [*edges, LEADS])
+    told = [edge["head"] for edge in graph.stream_edges("replay")]
+    assert sorted(told) == sorted([*(f"C{n}" for n in range(7)), "AAPL/tim-cook"])
+
+
+def test_edges_from_before_versions_have_their_place_in_time(graph: GraphStore) -> None:
+    graph.query(
+        "CREATE (a:Company {key: 'A'})-[:OWNS {id: '0123456789abcdef0123', source: 's', "
+        "market: 'replay', recorded_at: '2026-01-01T00:00:00+00:00', valid_from: '2014'}]->"
+        "(:Company {key: 'B'})"
+    )
+    graph.prepare()
+    [edge] = graph.edges("replay", datetime(2026, 1, 2, tzinfo=UTC))
+    assert edge["evidence"]["key"] == "OWNS|A|0123456789abcdef"
 
 
 def test_an_instrument_has_one_company_node(graph: GraphStore) -> None:
@@ -101,23 +264,34 @@ def test_an_event_is_linked_to_the_companies_it_affects(graph: GraphStore) -> No
     ]
 
 
+STRONG = Correlation("A", "B", 60, "pearson", 60, 0.8, 0.7, 0.9, 0.001, 0.002)
+
+
 def test_only_significant_pairs_become_edges_and_stale_ones_are_closed(graph: GraphStore) -> None:
-    graph.link_instruments([Instrument(t, t) for t in ("A", "B", "C")], "replay")
-    strong = Correlation("A", "B", 60, "pearson", 60, 0.8, 0.7, 0.9, 0.001, 0.002)
-    weak = replace(strong, b="C", r=0.1, q=0.4)
-    assert graph.link_correlations([strong, weak], "replay", AT, "run-1") == 1
-    assert graph.link_correlations([replace(strong, q=0.2)], "replay", LATER, "run-2") == 0
+    weak = replace(STRONG, b="C", r=0.1, q=0.4)
+    assert graph.link_correlations([STRONG, weak], "replay", AT, "run-1") == 1
+    assert graph.link_correlations([replace(STRONG, q=0.2)], "replay", LATER, "run-2") == 0
     [edge] = graph.edges()
     assert edge["evidence"]["valid_to"] == LATER.isoformat()
 
 
+def test_a_correlation_is_recorded_anew_only_when_r_leaves_its_interval(graph: GraphStore) -> None:
+    graph.link_correlations([STRONG], "replay", AT, "run-1")
+    graph.link_correlations([replace(STRONG, r=0.85)], "replay", AT + HOUR, "run-2")
+    assert len(graph.edges()) == 1
+    graph.link_correlations([replace(STRONG, r=0.95, low=0.9, high=0.99)], "replay", LATER, "run-3")
+    assert [edge["evidence"]["r"] for edge in graph.edges()] == [0.8, 0.95]
+    graph.link_correlations([replace(STRONG, q=0.3)], "replay", AT + HOUR, "late")
+    assert graph.edges("replay", LATER)[0]["evidence"]["r"] == 0.95
+
+
 def test_a_sound_graph_has_no_violations(graph: GraphStore) -> None:
-    graph.upsert_edges([LEADS, MAKES], "run-1", AT)
+    record(graph, [LEADS, MAKES])
     assert graph.violations() == []
 
 
 def test_orphans_and_wrong_ends_are_named(graph: GraphStore) -> None:
-    graph.upsert_edges([LEADS], "run-1", AT)
+    record(graph, [LEADS])
     graph.query("CREATE (:Product {key: 'x'})")
     graph.query("CREATE (:Country {key: 'c'})-[:LEADS {id: '1'}]->(:Company {key: 'Z'})")
     found = graph.violations()
@@ -127,7 +301,7 @@ def test_orphans_and_wrong_ends_are_named(graph: GraphStore) -> None:
 
 def test_a_dry_run_sees_its_own_writes_and_leaves_none(graph: GraphStore, graph_url: str) -> None:
     dry = RolledBackGraph(graph_url)
-    dry.upsert_edges([LEADS], "run-1", AT)
+    record(dry, [LEADS])
     assert dry.counts()["edges"]["LEADS"] == 1
     dry.close()
     assert graph.counts()["edges"]["LEADS"] == 0

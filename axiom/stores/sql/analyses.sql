@@ -14,9 +14,26 @@ SELECT nodes, edges FROM graph_snapshots
 WHERE market = %(market)s AND run_id <> %(run_id)s AND logical_at < %(logical_at)s
 ORDER BY logical_at DESC LIMIT 1;
 
--- :keep_snapshot of a run; a run that is repeated replaces its own
-INSERT INTO graph_snapshots (run_id, market, logical_at, nodes, edges, density, changes)
-VALUES (%(run_id)s, %(market)s, %(logical_at)s, %(nodes)s, %(edges)s, %(density)s, %(changes)s)
-ON CONFLICT (run_id) DO UPDATE
-SET nodes = excluded.nodes, edges = excluded.edges, density = excluded.density,
-    changes = excluded.changes, taken_at = excluded.taken_at;
+-- :keep_snapshot of a run; one that is there stays as it was
+INSERT INTO graph_snapshots (run_id, market, logical_at, nodes, edges, density, changes, structure)
+VALUES (%(run_id)s, %(market)s, %(logical_at)s, %(nodes)s, %(edges)s, %(density)s, %(changes)s,
+        %(structure)s)
+ON CONFLICT DO NOTHING;
+
+-- :snapshots the newest of a market, up to a moment
+SELECT run_id, logical_at, nodes, edges, density, changes, structure FROM graph_snapshots
+WHERE market = %(market)s AND logical_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+ORDER BY logical_at DESC LIMIT %(limit)s;
+
+-- :keep_readings which sources were read at a moment
+INSERT INTO graph_readings (market, source, read_at)
+SELECT %(market)s, source, %(read_at)s FROM unnest(%(sources)s::text[]) AS source
+ON CONFLICT DO NOTHING;
+
+-- :next_readings the first one of each source after a moment
+SELECT wanted.source, later.read_at
+FROM unnest(%(sources)s::text[]) AS wanted(source),
+     LATERAL (SELECT read_at FROM graph_readings
+              WHERE market = %(market)s AND graph_readings.source = wanted.source
+                AND read_at > %(after)s
+              ORDER BY read_at LIMIT 1) AS later;

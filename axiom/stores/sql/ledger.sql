@@ -157,6 +157,7 @@ SELECT runs.*,
        EXTRACT(epoch FROM clock_timestamp() - greatest(
            runs.created_at, runs.resumed_at, max(steps.started_at), max(steps.ended_at),
            max(steps.retry_at))) AS idle_s,
+       clock_timestamp() - coalesce(runs.deadline_at, runs.created_at) AS late,
        coalesce(bool_or(steps.state = 'running' AND EXISTS (
            SELECT FROM pg_locks
            WHERE locktype = 'advisory' AND granted AND objsubid = 1

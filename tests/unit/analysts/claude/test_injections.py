@@ -28,6 +28,7 @@ from axiom.model import (
     Event,
     EventType,
     Label,
+    Reading,
     Telling,
     to_json,
 )
@@ -84,7 +85,11 @@ class RecordingGraph(GraphStore):
     def query(self, cypher: str, **params: Any) -> list[dict[str, Any]]:
         self._sent.texts.add(cypher)
         self._sent.values.append(params)
-        return [{"n": 0, "created": 0}]
+        return []
+
+    def write(self, statements: Sequence[Any]) -> None:
+        for cypher, params in statements:
+            self.query(cypher, **params)
 
 
 class RecordingPostgres:
@@ -111,6 +116,12 @@ class Company:
 
     def known(self, question: Mapping[str, str]) -> dict[str, Any] | None:
         return self.kept
+
+    def next_readings(self, market: str, sources: Any, after: datetime) -> dict[str, datetime]:
+        return {}
+
+    def keep_readings(self, market: str, sources: Any, read_at: datetime) -> None:
+        pass
 
     def keep(self, question: Any, findings: Any, rejected: int, run_id: str) -> None:
         self.kept = {"findings": json.loads(json.dumps(findings)), "rejected": rejected}
@@ -220,8 +231,8 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
             Company(None, found),
             AT,  # type: ignore[arg-type]
         )
-        one.upsert_edges([replace(edge, head=ends[0], tail=ends[1])], "run", AT)
-    one.close_missing(["s"], "replay", [], AT)
+        edge = replace(edge, head=ends[0], tail=ends[1])
+        one.upsert_edges([edge], [Reading("s", "x")], "replay", "run", AT, AT)
     story = headline("Apple opens a store")
     told = events._unknown(story.id)
     event = Event(

@@ -1,0 +1,54 @@
+"""What a day brings that the day before did not say, with its extremes held back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[Any]
+
+WIDTH = 3.0  # robust standard deviations
+
+
+def compute_winsorised(values: ArrayLike, width: float = WIDTH) -> Array:
+    """Return columns with what lies beyond `width` robust deviations moved to there.
+
+    (T, N) in and out, NaN where missing. The deviation is 1.4826 times the median absolute
+    one; where that is zero (more than half of the values are the same), 1.2533 times the
+    mean one. Source: Wilcox, Introduction to Robust Estimation, 3rd ed., 2012, sec. 9.3.
+    """
+    import bottleneck
+    import numpy as np
+
+    x = np.asarray(values, dtype=float)
+    x = np.where(np.isfinite(x), x, np.nan)
+    with np.errstate(invalid="ignore"):
+        middle = bottleneck.nanmedian(x, axis=0)
+        off = np.abs(x - middle)
+        spread = 1.4826 * bottleneck.nanmedian(off, axis=0)
+        spread = np.where(spread > 0, spread, 1.2533 * bottleneck.nanmean(off, axis=0))
+    kept: Array = np.clip(x, middle - width * spread, middle + width * spread)
+    return kept
+
+
+def compute_innovations(values: ArrayLike) -> Array:
+    """Return what is left of winsorised columns after an autoregression on the day before.
+
+    (T, N) in and out, NaN where missing. A missing day before counts as the mean, so no
+    further day is lost. Two series whose own past moves them look correlated more often
+    than chance allows; their innovations do not. Source: Haugh, J. Am. Stat. Assoc. 71,
+    1976; Box and Jenkins, Time Series Analysis, 1970, ch. 11 ("prewhitening").
+    """
+    import bottleneck
+    import numpy as np
+
+    from axiom.analytics.significance import compute_autocorrelation
+
+    x = compute_winsorised(values)
+    x -= np.nan_to_num(bottleneck.nanmean(x, axis=0))
+    filled = np.nan_to_num(x)
+    if len(x) > 1:
+        x[1:] -= compute_autocorrelation(filled, 1)[:, 0] * filled[:-1]
+    return x

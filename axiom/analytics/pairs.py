@@ -1,0 +1,182 @@
+"""Everything that is said of a pair, for all pairs of a universe or for one tile of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from axiom.analytics import ranks
+from axiom.analytics.correlation import MIN_N, Columns, correlate, prepare
+from axiom.analytics.innovations import compute_innovations
+from axiom.analytics.significance import (
+    LEAST_N,
+    compute_autocorrelation,
+    compute_inflation,
+    compute_interval,
+    compute_p_value,
+    lags_of,
+)
+from axiom.analytics.tiles import TILE, Scratch, on_all_processors
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[Any]
+
+METHODS = ("pearson", "spearman")
+FIELDS = ("r", "n", "n_eff", "low", "high", "p")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """The columns of one side of a tile, and what is known of each."""
+
+    columns: Columns
+    memory: Array  # autocorrelations of the columns, (N, lags)
+    tested: Array  # their innovations, of mean zero and mean square one, zero where missing
+    rest: Array  # autocorrelations of the innovations
+    wild: Array  # their squares
+    tails: Array  # the means of their fourth powers
+
+
+def prepare_side(values: Array, method: str) -> Side:
+    """Make columns ready for `compute_pairs`; `values` is (T, N)."""
+    import numpy as np
+
+    x = ranks.rank_columns(values) if method == "spearman" else values
+    columns, tested = prepare(x), prepare(compute_innovations(x))
+    lags = lags_of(len(x))
+    return Side(
+        columns=columns,
+        memory=compute_autocorrelation(columns.z, lags),
+        tested=tested.z,
+        rest=compute_autocorrelation(tested.z, lags),
+        wild=tested.squares.astype(np.float32),
+        tails=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
+    )
+
+
+def compute_pairs(
+    values: ArrayLike,
+    method: str = "pearson",
+    rows: slice | None = None,
+    columns: slice | None = None,
+    min_n: int = MIN_N,
+) -> dict[str, Array]:
+    """Return `FIELDS` of every pair (i, j), i < j, i in `rows` and j in `columns`, row by row.
+
+    `values` is (T, N); each field is a vector, in the order of `pair_places`. All are NaN
+    where r is.
+
+    r, n    the correlation of the pair's common rows, and how many they are
+    n_eff   n less what autocorrelation (`compute_inflation`) and days that are wild for
+            both (`_tail`) take away; `low`, `high` are Fisher's interval with it
+    p       of no correlation, tested on the innovations, whose extremes are held back:
+            with Student's t, and their own effective sample size. The naive p-value finds
+            what is not there; benchmarks/false_edges.py shows how often.
+    """
+    import numpy as np
+
+    x = np.asarray(values, dtype=float)
+    rows, columns = _whole(rows, x.shape[1]), _whole(columns, x.shape[1])
+    base = _places(rows, columns)
+    found = np.empty((len(FIELDS), base[-1]))
+    parts, scratch = _sides(x, method, rows, columns), Scratch()
+
+    def fill(tile: tuple[slice, slice]) -> None:
+        i, j = tile
+        block = _tile(parts[i.start], parts[j.start], method, min_n, scratch)
+        for row in range(i.start, i.stop):
+            first = max(j.start, row + 1)
+            at = base[row - rows.start] + first - max(columns.start, row + 1)
+            found[:, at : at + max(j.stop - first, 0)] = block[:, row - i.start, first - j.start :]
+
+    on_all_processors(fill, _tiles(rows, columns))
+    return dict(zip(FIELDS, found, strict=True))
+
+
+def pair_places(rows: slice, columns: slice) -> tuple[Array, Array]:
+    """Return the columns i and j of every pair of a tile, in the order of `compute_pairs`."""
+    import numpy as np
+
+    i, j = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
+    above = np.nonzero(i[:, None] < j)
+    return i[above[0]], j[above[1]]
+
+
+def _whole(part: slice | None, size: int) -> slice:
+    return slice(*(part or slice(size)).indices(size)[:2])
+
+
+def _cuts(part: slice) -> list[slice]:
+    return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
+
+
+def _tiles(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
+    return [(i, j) for i in _cuts(rows) for j in _cuts(columns) if i.start < j.stop - 1]
+
+
+def _places(rows: slice, columns: slice) -> Array:
+    """Where the pairs of each row begin; at the end, how many there are."""
+    import numpy as np
+
+    widths = columns.stop - np.maximum(columns.start, np.arange(rows.start, rows.stop) + 1)
+    return np.concatenate([[0], np.cumsum(np.maximum(widths, 0))])
+
+
+def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, Side]:
+    cuts = {cut.start: cut for part in (rows, columns) for cut in _cuts(part)}
+    found: dict[int, Side] = {}
+
+    def fill(cut: slice) -> None:
+        found[cut.start] = prepare_side(x[:, cut], method)
+
+    on_all_processors(fill, list(cuts.values()))
+    return found
+
+
+def _tile(left: Side, right: Side, method: str, min_n: int, scratch: Scratch) -> Array:
+    """All `FIELDS` of a tile, (fields, N left, N right)."""
+    import numpy as np
+
+    r, n = correlate(left.columns, right.columns, min_n, scratch)
+    if method == "spearman":
+        r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
+    length = len(left.columns.z)
+    fewer, tested = n.copy(), left.tested.T @ right.tested
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tested /= n
+    np.clip(tested, -1.0, 1.0, out=tested)
+    fewer /= _tail(left, right, tested, n)
+    n_test = fewer / compute_inflation(left.rest, right.rest, length)
+    n_eff = np.divide(fewer, compute_inflation(left.memory, right.memory, length), out=fewer)
+    np.maximum(n_test, LEAST_N, out=n_test)
+    np.maximum(n_eff, LEAST_N, out=n_eff)
+    low, high = compute_interval(r, n_eff, method)
+    p = compute_p_value(tested, n_test)
+    p[np.isnan(p)] = 1.0  # it varies, but its innovations do not
+    block = np.stack([r, n, n_eff, low, high, p])
+    block[:, np.isnan(r)] = np.nan
+    return block
+
+
+def _tail(left: Side, right: Side, r: Array, n: Array) -> Array:
+    """How much days that are wild for both inflate the variance of r, at least 1.
+
+    The variance of a slope that allows for heteroscedasticity, over the one that does not:
+    (mean z_i^2 z_j^2 - r^2 m4) / (1 - r^2), where the mixed third moment has its value under
+    a linear relation and m4 is the lesser fourth moment. Source: White, Econometrica 48,
+    1980; for r itself Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
+    """
+    import numpy as np
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # single precision is plenty for a factor that is an estimate
+        both = (left.wild.T @ right.wild).astype(float)
+        both /= n
+        squared = r * r
+        both -= squared * np.minimum.outer(left.tails, right.tails)
+        both /= 1 - squared
+    factor: Array = np.fmax(both, 1.0, out=both)
+    return factor

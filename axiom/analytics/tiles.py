@@ -1,0 +1,63 @@
+"""Large matrices in square tiles that fit the cache, on all processors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+TILE = 256
+_ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
+
+
+def upper_tiles(size: int, tile: int = TILE) -> list[tuple[slice, slice]]:
+    """Return the tiles on and above the diagonal of a (size, size) matrix, row by row."""
+    cuts = [slice(at, min(at + tile, size)) for at in range(0, size, tile)]
+    return [(rows, columns) for n, rows in enumerate(cuts) for columns in cuts[n:]]
+
+
+class Scratch(threading.local):
+    """Memory that each thread uses again for every tile: fresh pages cost more than the sums."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._kept: Any = np.empty((0, 0))
+
+    def blocks(self, count: int, shape: tuple[int, int]) -> list[Any]:
+        """Return arrays of that shape; they hold what they held."""
+        import numpy as np
+
+        size = shape[0] * shape[1]
+        if self._kept.shape[0] < count or self._kept.shape[1] < size:
+            self._kept = np.empty((count, size))
+        return [each[:size].reshape(shape) for each in self._kept[:count]]
+
+
+def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
+    """Do `work` for every part: a thread for each processor, and BLAS in each of them.
+
+    NumPy, SciPy's sparse products and Bottleneck let go of the interpreter's lock.
+    Threads inside of BLAS would find too little to do in a tile.
+    """
+    if len(parts) < 2:
+        for part in parts:
+            work(part)
+        return
+    with (
+        _ONE_AT_A_TIME,
+        _blas().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for _ in pool.map(work, parts):
+            pass
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -1,0 +1,284 @@
+"""What operators do: each is asked to confirm, and each is in the audit with who and when.
+
+An action is a page `/do/<action>/<subject>` that asks, and the same address posted to. What
+it does is in `axiom.tasks.operate`; here are the words and the fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from axiom.console.access import Who
+from axiom.console.pipelines import known
+from axiom.console.web import SAID, Console, console, page
+from axiom.errors import AxiomError, UnknownRun
+from axiom.model import utcnow
+
+router = APIRouter(include_in_schema=False)
+Form = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An input of the form."""
+
+    name: str
+    label: str
+    hint: str = ""
+    kind: str = "text"  # text | lines | check | time
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is asked, and what is done: `do(subject, form, by)` returns (said, where to go)."""
+
+    title: str
+    verb: str
+    about: str
+    do: Callable[[str, Form, str], tuple[str, str]]
+    on: str = "pipeline"  # pipeline | run | alert
+    fields: tuple[Field, ...] = ()
+    danger: bool = False
+
+
+# --- what is done ---
+
+
+def _operate() -> Any:
+    from axiom.tasks import operate  # with Celery, when it is needed
+
+    return operate
+
+
+def trigger(pipeline: str, form: Form, by: str) -> tuple[str, str]:
+    """Run a pipeline now, or for a logical time."""
+    at = _moment(form.get("at", ""))
+    run_id = _operate().trigger(
+        known(pipeline), by=by, at=at, params=_params(form), overlap=bool(form.get("overlap"))
+    )
+    return f"{pipeline}: asked for run {run_id[:8]}", f"/pipelines/{pipeline}"
+
+
+def pause(pipeline: str, form: Form, by: str) -> tuple[str, str]:
+    """Stop a pipeline's schedule."""
+    changed = _operate().pause(known(pipeline), by=by, reason=form.get("reason") or None)
+    said = "paused" if changed else "was paused already"
+    return f"{pipeline} {said}", f"/pipelines/{pipeline}"
+
+
+def resume(pipeline: str, form: Form, by: str) -> tuple[str, str]:
+    """Let a pipeline's schedule go on."""
+    said = (
+        "goes on by its schedule" if _operate().resume(known(pipeline), by=by) else "was not paused"
+    )
+    return f"{pipeline} {said}", f"/pipelines/{pipeline}"
+
+
+def cancel(run_id: str, form: Form, by: str) -> tuple[str, str]:
+    """End a run."""
+    run = _operate().cancel(run_id, by=by, reason=form.get("reason") or None)
+    return f"run {run.id[:8]} is {run.state}", f"/runs/{run.id}"
+
+
+def retry(run_id: str, form: Form, by: str) -> tuple[str, str]:
+    """Run again what failed in a run, and what came after it."""
+    run = _operate().retry(run_id, by=by)
+    return f"run {run.id[:8]} goes on from what failed", f"/runs/{run.id}"
+
+
+def backfill(pipeline: str, form: Form, by: str) -> tuple[str, str]:
+    """Run a range of logical times."""
+    since, until = _needed(form, "since"), _needed(form, "until")
+    made = _operate().backfill(known(pipeline), since, until, by=by)
+    return f"{pipeline}: backfill {_told(made)}", f"/pipelines/{pipeline}"
+
+
+def schedule(pipeline: str, form: Form, by: str) -> tuple[str, str]:
+    """Give a pipeline another schedule, or its own back."""
+    spec = form.get("spec", "").strip() or None
+    _operate().set_schedule(known(pipeline), spec, by=by)
+    said = f"runs by {spec!r} now" if spec else "has its own schedule again"
+    return f"{pipeline} {said}", f"/pipelines/{pipeline}"
+
+
+def acknowledge(alert_id: str, form: Form, by: str) -> tuple[str, str]:
+    """Say that somebody looks after an alert."""
+    found = _alerts().acknowledge(alert_id, by)
+    return f"acknowledged: {found['subject']}", "/alerts"
+
+
+def mute(what: str, form: Form, by: str) -> tuple[str, str]:
+    """Tell nobody of something for a while."""
+    try:
+        hours = float(form.get("hours") or 1)
+    except ValueError:
+        raise AxiomError("say for how many hours, such as 2 or 0.5") from None
+    if not 0 < hours <= 24 * 30:
+        raise AxiomError("between a minute and 30 days, please")
+    until = utcnow() + timedelta(hours=hours)
+    _alerts().mute(what, until, by)
+    return f"{what} is muted until {until:%Y-%m-%d %H:%M}", "/alerts"
+
+
+def unmute(what: str, form: Form, by: str) -> tuple[str, str]:
+    """Tell of it again."""
+    said = "is told of again" if _alerts().unmute(what) else "was not muted"
+    return f"{what} {said}", "/alerts"
+
+
+def _alerts() -> Any:
+    from axiom.tasks.services import services
+
+    return services().alerts
+
+
+def _told(made: Any) -> str:
+    total = getattr(made, "total", None)
+    return f"of {total} runs has begun" if total is not None else "has begun"
+
+
+def _params(form: Form) -> dict[str, Any]:
+    """Read `key=value` lines; a value that is JSON is taken as such."""
+    lines = [line.strip() for line in form.get("params", "").splitlines() if line.strip()]
+    found = {}
+    for line in lines:
+        key, equals, value = line.partition("=")
+        if not equals or not key.strip():
+            raise AxiomError(f"{line[:60]!r} is no parameter; write key=value, one a line")
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value.strip()
+    return found
+
+
+def _moment(text: str) -> datetime | None:
+    """Read what a date field or a person writes; without an offset it is UTC."""
+    if not text.strip():
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise AxiomError(
+            f"{text[:40]!r} is not a time; write it as 2026-01-31T14:00 (UTC)"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _needed(form: Form, name: str) -> datetime:
+    if (moment := _moment(form.get(name, ""))) is None:
+        raise AxiomError(f"say {name} when")
+    return moment
+
+
+REASON = Field("reason", "Why", "kept with it, and shown")
+ACTIONS: dict[str, Action] = {
+    "trigger": Action(
+        "Run it now", "Run", "A run by hand also happens while the schedule is paused.", trigger,
+        fields=(
+            Field("at", "Logical time (UTC)", "the moment it stands for; empty: now", "time"),
+            Field("params", "Parameters", "key=value, one a line", "lines"),
+            Field("overlap", "Also while another run of it is active", kind="check"),
+        ),
+    ),
+    "pause": Action(
+        "Pause the schedule", "Pause", "Runs that are under way go on; new ones only by hand.",
+        pause, fields=(REASON,),
+    ),
+    "resume": Action(
+        "Resume the schedule", "Resume", "It runs by its schedule again.", resume
+    ),
+    "backfill": Action(
+        "Backfill a range", "Backfill",
+        "Each slot of its schedule in the range is run once, beside the live work; those that "
+        "were run are left alone.",
+        backfill,
+        fields=(
+            Field("since", "From (UTC)", kind="time", needed=True),
+            Field("until", "Until (UTC, not included)", kind="time", needed=True),
+        ),
+    ),
+    "schedule": Action(
+        "Change the schedule", "Change", "Five fields as in crontab; empty: its own schedule.",
+        schedule, fields=(Field("spec", "Schedule", "such as */10 * * * *"),),
+    ),
+    "cancel": Action(
+        "Cancel the run", "Cancel the run", "What has not begun will not; what is stored stays.",
+        cancel, on="run", fields=(REASON,), danger=True,
+    ),
+    "retry": Action(
+        "Retry from the failed steps", "Retry",
+        "The same run goes on: what succeeded is not run again.", retry, on="run",
+    ),
+    "acknowledge": Action(
+        "Acknowledge the alert", "Acknowledge",
+        "You look after it: no reminder comes, an all-clear does.", acknowledge, on="alert",
+    ),
+    "mute": Action(
+        "Mute", "Mute", "Nobody is told of it until then; it is still recorded.", mute, on="alert",
+        fields=(Field("hours", "For how many hours", "such as 2 or 0.5"),),
+    ),
+    "unmute": Action("Unmute", "Unmute", "It is told of again.", unmute, on="alert"),
+}  # fmt: skip
+
+
+# --- the page that asks ---
+
+
+@router.get("/do/{action}/{subject}", response_class=HTMLResponse)
+async def asked(request: Request, action: str, subject: str) -> Response:
+    """Ask for confirmation."""
+    what = _known_action(action)
+    named = await _named(console(request), what, subject)
+    return _ask_page(request, action, what, subject, named)
+
+
+def _ask_page(
+    request: Request, name: str, what: Action, subject: str, named: str,
+    wrong: str = "", given: Form | None = None, status: int = 200,
+) -> HTMLResponse:  # fmt: skip
+    return page(
+        request, "confirm.html", status=status, name=name, action=what, subject=subject,
+        named=named, wrong=wrong, given=given or {},
+    )  # fmt: skip
+
+
+@router.post("/do/{action}/{subject}")
+async def done(request: Request, action: str, subject: str) -> Response:
+    """Do it, once it was confirmed."""
+    what, here = _known_action(action), console(request)
+    who: Who = request.state.who
+    form = {key: str(value) for key, value in (await request.form()).items()}
+    try:
+        said, where = await here.ask(what.do, subject, form, who.by)
+    except AxiomError as error:
+        named = await _named(here, what, subject)
+        return _ask_page(request, action, what, subject, named, str(error), form, 409)
+    answer = RedirectResponse(where, 303)
+    answer.set_cookie(SAID, quote(said), max_age=30, httponly=True, samesite="lax")
+    return answer
+
+
+def _known_action(name: str) -> Action:
+    if name not in ACTIONS:
+        raise UnknownRun(f"no action {name[:40]!r}")
+    return ACTIONS[name]
+
+
+async def _named(here: Console, what: Action, subject: str) -> str:
+    """What the subject is called, once it is known to be there."""
+    if what.on == "pipeline":
+        return known(subject)
+    if what.on == "run":
+        run = await here.ask(here.history.run, subject)
+        return f"{run.pipeline}, run {run.id[:8]} ({run.state})"
+    return subject[:200]

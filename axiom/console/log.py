@@ -1,0 +1,16 @@
+"""The log lines of a run, as telemetry keeps them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axiom.console.web import Console
+
+LINES = 200
+
+
+async def log_lines(console: Console, run_id: str) -> Any:
+    """Return the last lines of a run, in order; `Missing` where they cannot be had."""
+    from axiom.stores.log_lines import LogLines
+
+    return await console.part(lambda: LogLines(console.postgres).newest(run_id, limit=LINES))

@@ -1,0 +1,72 @@
+"""What is going on now, as far as it can be asked: each part is there or says why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from axiom.console.web import Console, Missing
+from axiom.model import PIPELINES, utcnow
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Queues, processes and the breaker; each may be `Missing`."""
+
+    queues: Any
+    workers: Any
+    breaker: Any
+    alerts: Any
+    services: Any = ()
+
+
+async def now(console: Console) -> Now:
+    """Ask all parts, one of which may be away."""
+    from axiom.tasks import state
+
+    asked = (state.queues, state.workers, state.breaker, partial(open_alerts, console))
+    return Now(*[await console.part(each) for each in asked])
+
+
+def open_alerts(console: Console) -> list[dict[str, Any]]:
+    """Return what is open, the gravest first, and the newest news."""
+    alerts = console.services.alerts
+    return alerts.open_alerts(50) + [a for a in alerts.newest(20) if a["state"] == "noted"]
+
+
+def next_at(pipeline: str, at: datetime) -> datetime | None:
+    """When a pipeline runs next by its schedule; None when it has none."""
+    import celeryconfig
+
+    entry: Any = celeryconfig.beat_schedule.get(pipeline)
+    if entry is None:
+        return None
+    found: datetime = (at + entry["schedule"].remaining_estimate(at)).replace(microsecond=0)
+    return found
+
+
+def freshness(pipeline: str, good_at: datetime | None, at: datetime) -> str:
+    """`fresh` while the newest good logical time is within a slot and the deadline; `stale`."""
+    cadence = PIPELINES[pipeline]
+    if good_at is None:
+        return "never"
+    return "fresh" if at - good_at < cadence.slot + cadence.deadline else "stale"
+
+
+async def dollars_today(console: Console) -> Any:
+    """Return what today cost by pipeline, and what an imitation would have; or `Missing`."""
+    today = utcnow().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = await console.part(partial(console.history.dollars, today))
+    if isinstance(rows, Missing):
+        return rows
+    paid = dict.fromkeys(PIPELINES, 0.0)
+    for row in rows:
+        if not row["imitation"]:
+            paid[row["pipeline"]] = paid.get(row["pipeline"], 0.0) + float(row["usd"])
+    return paid | {
+        "total": sum(paid.values()),
+        "imitated": sum(float(row["usd"]) for row in rows if row["imitation"]),
+        "calls": sum(row["calls"] for row in rows),
+    }

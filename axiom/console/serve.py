@@ -1,0 +1,74 @@
+"""Run the console's server."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import sys
+
+from axiom.config import Settings
+from axiom.errors import ConfigError
+from axiom.login import built_in
+from axiom.telemetry import logs
+
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's mallopt
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        ConfigError: the address cannot be used.
+    """
+    import uvicorn
+
+    from axiom.console.app import create_app
+
+    logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
+    _give_memory_back()
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    login = built_in(settings)
+    if login.made and sys.stdout.isatty():
+        print(f"axiom: log in as {login.user}, password {login.password}")  # noqa: T201
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=3, ws="none", lifespan="on",
+    )  # fmt: skip
+    _beat(f"http://{host}:{port}")
+    print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _beat(url: str) -> None:
+    """Tell, as workers do, that this process lives."""
+    from axiom.tasks import health, pulse
+
+    pulse.start("console")
+    health.serve_web("console", lambda: f"{url}/live")
+
+
+def _give_memory_back() -> None:
+    """Have one arena for all threads, and what is large returned when it is let go of.
+
+    Else glibc keeps an arena for each thread, and the 19 MiB of a password's check.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    mallopt(M_ARENA_MAX, 1)
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.console_host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((settings.console_host, settings.console_port))
+        made.listen(512)
+    except OSError as error:
+        where = f"{settings.console_host}:{settings.console_port}"
+        raise ConfigError("AXIOM_CONSOLE_PORT", f"{where} cannot be used: {error}") from error
+    return made

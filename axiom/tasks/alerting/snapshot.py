@@ -1,0 +1,99 @@
+"""Take a snapshot: ask the ledger, the broker, the processes and the servers, each once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from axiom.config import Settings
+from axiom.errors import StoreUnavailable
+from axiom.model import PIPELINES, utcnow
+from axiom.tasks import state
+from axiom.tasks.alerting.rules import Limits, PipelineFacts, Snapshot, Spent
+from axiom.tasks.probes import ServiceState, probe, probe_all
+
+if TYPE_CHECKING:
+    from axiom.tasks.services import Services
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+QUARANTINE_WITHIN = timedelta(minutes=15)
+LOOK_AGAIN_S = 2.0  # one look that fails says little
+
+
+def take(services: Services, *, reached_s: float) -> Snapshot:
+    """Return what is known now; what cannot be asked is None.
+
+    `reached_s` says for how long this process could reach Redis without a break.
+
+    Raises:
+        StoreUnavailable: the ledger is away, and nothing can be kept.
+    """
+    alerts, wanted = services.alerts, services.settings
+    asks_claude = wanted.analyst == "claude"
+    return Snapshot(
+        at=utcnow(),
+        late=alerts.late_runs(),
+        pipelines=_pipelines(services),
+        quarantined=alerts.quarantined(QUARANTINE_WITHIN),
+        services=_services(wanted),
+        queues=_or_none(state.queues),
+        workers=_or_none(state.workers),
+        reached_s=reached_s,
+        breaker=_or_none(state.breaker) if asks_claude else None,
+        budgets=_or_none(lambda: _budgets(services)) if asks_claude else None,
+        limits=limits(wanted),
+    )
+
+
+def limits(wanted: Settings) -> Limits:
+    """Return the thresholds that the settings ask for."""
+    return Limits(
+        stale_slots=wanted.alert_stale_slots,
+        queue_deep=wanted.alert_queue_deep,
+        queue_old_s=wanted.alert_queue_old_s,
+        quarantine_rows=wanted.alert_quarantine_rows,
+        disk_free_mb=wanted.alert_disk_free_mb,
+        budget_share=wanted.alert_budget_share,
+        gone_after_s=wanted.gone_after_s,
+        settled_s=wanted.alert_settled_s,
+        scheduled=wanted.schedules == "on",
+    )
+
+
+def _pipelines(services: Services) -> list[PipelineFacts]:
+    return [
+        PipelineFacts(
+            row["pipeline"], row["run_id"], row["state"], row["reason"], row["good_at"],
+            row["paused"],
+        )
+        for row in services.alerts.pipelines(list(PIPELINES))
+    ]  # fmt: skip
+
+
+def _services(wanted: Settings) -> Sequence[ServiceState]:
+    found = probe_all(wanted)
+    if all(each.up for each in found):
+        return found
+    time.sleep(LOOK_AGAIN_S)
+    return [each if each.up else probe(each.name, wanted) for each in found]
+
+
+def _budgets(services: Services) -> list[Spent]:
+    return [
+        Spent(row["budget"], float(row["limit_usd"]), float(row["spent_usd"] + row["reserved_usd"]))
+        for row in services.claude.standing()
+        if row["spent_usd"] is not None
+    ]
+
+
+def _or_none(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except StoreUnavailable as error:
+        log.warning("not_known", error=str(error))
+        return None
