@@ -130,10 +130,10 @@ def test_every_process_is_live_ready_and_says_what_it_is(system: System) -> None
 
 
 def test_a_worker_takes_its_canary_from_a_queue_of_its_own(system: System) -> None:
-    for name in ("control", "io", "cpu", "claude"):
-        url = system.pages[name]
-        before = canaries(url)
-        wait_for(lambda url=url, n=before: canaries(url) > n, 30, f"{name}'s canary")
+    urls = [system.pages[name] for name in ("control", "io", "cpu", "claude")]
+    before = [canaries(url) for url in urls]
+    for url, n in zip(urls, before, strict=True):
+        wait_for(lambda url=url, n=n: canaries(url) > n, 30, f"a canary at {url}")
 
 
 # --- metrics ---
