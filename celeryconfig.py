@@ -42,6 +42,7 @@ task_reject_on_worker_lost = True  # a killed child's task comes back at once; t
 task_retry_on_worker_lost = False  # its attempts, so a poison task ends. This would wait 3 minutes
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True  # a busy worker holds nothing that another could run
+task_inherit_parent_priority = True  # else a chain's second task would be live work again
 worker_deduplicate_successful_tasks = False  # it makes chords stall for ever after a kill
 task_serializer = result_serializer = event_serializer = "json"
 accept_content = ["json"]

@@ -97,7 +97,7 @@ def correlate(
     if n.min(initial=min_n) < max(min_n, 2):
         no = no | (n < max(min_n, 2))
     if np.any(weak):
-        _again(r, *np.nonzero(weak & ~no), left.values, right.values)
+        _again(r, np.nonzero(weak & ~no), left.values, right.values)
     np.clip(r, -1.0, 1.0, out=r)
     if no.any():
         r[no] = np.nan
@@ -142,10 +142,11 @@ def _variances(
         products += s
 
 
-def _again(r: Array, rows: Array, columns: Array, left: Array, right: Array) -> None:
+def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:
     """Compute some pairs from their own rows: centred first, then summed."""
     import numpy as np
 
+    rows, columns = places
     for at in range(0, len(rows), _AT_ONCE):
         i, j = rows[at : at + _AT_ONCE], columns[at : at + _AT_ONCE]
         a, b = left[:, i], right[:, j]

@@ -47,9 +47,8 @@ def compute_innovations(values: ArrayLike) -> Array:
     from axiom.analytics.significance import compute_autocorrelation
 
     x = compute_winsorised(values)
-    with np.errstate(invalid="ignore"):
-        x -= bottleneck.nanmean(x, axis=0)
+    x -= np.nan_to_num(bottleneck.nanmean(x, axis=0))
     filled = np.nan_to_num(x)
     if len(x) > 1:
         x[1:] -= compute_autocorrelation(filled, 1)[:, 0] * filled[:-1]
-    return compute_winsorised(x)
+    return x

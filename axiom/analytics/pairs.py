@@ -34,13 +34,14 @@ class Side:
 
     columns: Columns
     memory: Array  # autocorrelations of the columns, (N, lags)
-    tested: Columns  # their innovations
+    tested: Array  # their innovations, of mean zero and mean square one, zero where missing
     rest: Array  # autocorrelations of the innovations
-    tails: Array  # fourth moments of the innovations
+    wild: Array  # their squares
+    tails: Array  # the means of their fourth powers
 
 
 def prepare_side(values: Array, method: str) -> Side:
-    """Make columns ready for `compute_tile`; `values` is (T, N)."""
+    """Make columns ready for `compute_pairs`; `values` is (T, N)."""
     import numpy as np
 
     x = ranks.rank_columns(values) if method == "spearman" else values
@@ -49,8 +50,9 @@ def prepare_side(values: Array, method: str) -> Side:
     return Side(
         columns=columns,
         memory=compute_autocorrelation(columns.z, lags),
-        tested=tested,
+        tested=tested.z,
         rest=compute_autocorrelation(tested.z, lags),
+        wild=tested.squares.astype(np.float32),
         tails=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
     )
 
@@ -80,11 +82,11 @@ def compute_pairs(
     rows, columns = _whole(rows, x.shape[1]), _whole(columns, x.shape[1])
     base = _places(rows, columns)
     found = np.empty((len(FIELDS), base[-1]))
-    parts, (scratch, second) = _sides(x, method, rows, columns), (Scratch(), Scratch())
+    parts, scratch = _sides(x, method, rows, columns), Scratch()
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
-        block = _tile(parts[i.start], parts[j.start], method, min_n, scratch, second)
+        block = _tile(parts[i.start], parts[j.start], method, min_n, scratch)
         for row in range(i.start, i.stop):
             first = max(j.start, row + 1)
             at = base[row - rows.start] + first - max(columns.start, row + 1)
@@ -134,20 +136,21 @@ def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, S
     return found
 
 
-def _tile(
-    left: Side, right: Side, method: str, min_n: int, scratch: Scratch, second: Scratch
-) -> Array:
+def _tile(left: Side, right: Side, method: str, min_n: int, scratch: Scratch) -> Array:
     """All `FIELDS` of a tile, (fields, N left, N right)."""
     import numpy as np
 
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    tested, _ = correlate(left.tested, right.tested, min_n, second)
     length = len(left.columns.z)
-    fewer = n / _tail(left, right, tested, n)
+    fewer, tested = n.copy(), left.tested.T @ right.tested
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tested /= n
+    np.clip(tested, -1.0, 1.0, out=tested)
+    fewer /= _tail(left, right, tested, n)
     n_test = fewer / compute_inflation(left.rest, right.rest, length)
-    n_eff = fewer / compute_inflation(left.memory, right.memory, length)
+    n_eff = np.divide(fewer, compute_inflation(left.memory, right.memory, length), out=fewer)
     np.maximum(n_test, LEAST_N, out=n_test)
     np.maximum(n_eff, LEAST_N, out=n_eff)
     low, high = compute_interval(r, n_eff, method)
@@ -169,9 +172,11 @@ def _tail(left: Side, right: Side, r: Array, n: Array) -> Array:
     import numpy as np
 
     with np.errstate(invalid="ignore", divide="ignore"):
-        both = left.tested.squares.T @ right.tested.squares
+        # single precision is plenty for a factor that is an estimate
+        both = (left.wild.T @ right.wild).astype(float)
         both /= n
         squared = r * r
         both -= squared * np.minimum.outer(left.tails, right.tails)
         both /= 1 - squared
-    return np.fmax(both, 1.0, out=both)
+    factor: Array = np.fmax(both, 1.0, out=both)
+    return factor

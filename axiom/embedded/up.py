@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import sysconfig
@@ -127,6 +128,7 @@ class _Up:
     def _start(self) -> None:
         self._console.print(f"[bold]Axiom[/] in {escape(str(self._data_dir))}", soft_wrap=True)
         self._check()
+        shutil.rmtree(self._data_dir / "health", ignore_errors=True)  # addresses of former ones
         self._start_servers()
         programs = self._programs()
         if self._settings.claude_imitation:
@@ -219,7 +221,9 @@ class _Up:
             found[name] = Program(
                 name,
                 argv,
-                env=os.environ | {"AXIOM_READY_FILE": str(self._ready_file(name))},
+                # one port cannot serve them all: each takes a free one and tells it
+                env=os.environ
+                | {"AXIOM_READY_FILE": str(self._ready_file(name)), "AXIOM_HEALTH_PORT": "0"},
                 then_signal=signal.SIGQUIT if name in WORKERS else None,
                 stop_timeout_s=WORKER_STOP_S if name in WORKERS else 6.0,
             )

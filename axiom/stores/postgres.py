@@ -12,6 +12,7 @@ import math
 import os
 import re
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -157,6 +158,18 @@ class Postgres:
                     cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
+
+    def stream(self, sql: str, params: Params = None) -> Iterator[dict[str, Any]]:
+        """Give a query's rows one by one, a page of them held at a time, in one transaction."""
+        name = f"stream_{uuid.uuid4().hex}"
+        with self.transaction() as cursor:
+            cursor.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
+            while True:
+                cursor.execute(f"FETCH {PAGE} FROM {name}")
+                if not (rows := cursor.fetchall()):
+                    break
+                yield from map(dict, rows)
+            cursor.execute(f"CLOSE {name}")
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -12,7 +12,6 @@ connecting again by itself, and a restart would only delay it.
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
+from celery.utils.log import get_logger
 from kombu.entity import Exchange, Queue
 
 from axiom.celery import app
@@ -39,8 +39,7 @@ def on_canary(task: Any, app: Celery, consumer: Any, **_: Any) -> Callable[..., 
     """Celery's hook for how a task's messages are taken: here, and not by the pool."""
 
     def take(message: Any, body: Any, ack: Callable[..., None], *_: Any) -> None:
-        # on pools with an event loop this is `Message.ack_log_error`, and wants what it logs to
-        ack(logging.getLogger(__name__), consumer.connection_errors)
+        ack(get_logger(__name__), consumer.connection_errors)  # who is told when it fails
         life.heard()
 
     return take

@@ -69,6 +69,7 @@ def _worker_facts(worker: Any) -> dict[str, Any]:
     return {
         "queues": sorted(worker.app.amqp.queues.consume_from),
         "pool": {"size": size, "busy": busy},
+        "canaries": canary.life.canaries,
         "canary_silent_s": round(canary.life.silent_s, 1),
         "connected": canary.life.connected,
     }

@@ -18,7 +18,6 @@ from axiom.tasks.probes import ServiceState
 from axiom.tasks.state import QueueState, WorkerState
 
 MB = 2**20
-SETTLED_S = 30.0  # what died and came back is told for so long
 STARTED_APART_S = 5.0  # what starts together may be this far apart
 
 
@@ -33,6 +32,7 @@ class Limits:
     disk_free_mb: int = 1024
     budget_share: float = 0.8
     gone_after_s: float = 20.0
+    settled_s: float = 30.0  # what died and came back is told for so long
     scheduled: bool = True
 
 
@@ -229,12 +229,16 @@ def _process(each: WorkerState, seen: Snapshot) -> Finding | None:
             f"{each.name}"
         )
         return Finding("process_gone", cause, "critical", subject, hint, detail=detail)
-    if each.alive and each.died_at and (seen.at - each.started_at).total_seconds() < SETTLED_S:
+    if each.alive and each.died_at and _is_new(each, seen):
         times = f", {each.deaths} times by now" if each.deaths > 1 else ""
         subject = f"{each.name} was killed or crashed, and was started again{times}"
         hint = "look at its log and at the memory of the machine"
         return Finding("process_gone", cause, "warning", subject, hint, detail=detail)
     return None
+
+
+def _is_new(each: WorkerState, seen: Snapshot) -> bool:
+    return (seen.at - each.started_at).total_seconds() < seen.limits.settled_s
 
 
 def _replaced(gone: WorkerState, workers: Iterable[WorkerState]) -> bool:
@@ -259,7 +263,7 @@ def _service(each: ServiceState, seen: Snapshot) -> Finding | None:
     if not each.up:
         subject = f"{TITLES.get(each.name, each.name)} does not answer: {each.error}"
         return Finding("service_down", cause, "critical", subject, hint)
-    if each.up_s is not None and each.up_s < SETTLED_S and _outlived(each.up_s, seen):
+    if each.up_s is not None and each.up_s < seen.limits.settled_s and _outlived(each.up_s, seen):
         subject = f"{TITLES.get(each.name, each.name)} went away and is back"
         return Finding("service_down", cause, "warning", subject, "look at its log")
     return None

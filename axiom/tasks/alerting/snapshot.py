@@ -60,6 +60,7 @@ def limits(wanted: Settings) -> Limits:
         disk_free_mb=wanted.alert_disk_free_mb,
         budget_share=wanted.alert_budget_share,
         gone_after_s=wanted.gone_after_s,
+        settled_s=wanted.alert_settled_s,
         scheduled=wanted.schedules == "on",
     )
 
