@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from axiom.analytics.tiles import TILE, Scratch, on_all_processors, upper_tiles
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors, upper_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -108,8 +108,9 @@ def _odd(variance: Array, n: Array, columns: Columns) -> Any:
     """Where little of the variance is left; one False where that is nowhere."""
     import numpy as np
 
-    few = variance.min(initial=np.inf) < _ODD * len(columns.z)
-    return variance < _ODD * n if few else np.False_
+    # the least is no number where a pair has nothing in common
+    enough = variance.min(initial=np.inf) >= _ODD * len(columns.z)
+    return np.False_ if enough else variance < _ODD * n
 
 
 def _variances(
@@ -194,12 +195,12 @@ def compute_pearson(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Array
     return r, n
 
 
-def prepare_parts(values: Array, tile: int = TILE) -> dict[int, Columns]:
+def prepare_parts(values: Array) -> dict[int, Columns]:
     """Make the columns of each tile ready; by the place of their first."""
     found: dict[int, Columns] = {}
 
     def fill(part: slice) -> None:
         found[part.start] = prepare(values[:, part])
 
-    on_all_processors(fill, [slice(at, at + tile) for at in range(0, values.shape[1], tile)])
+    on_all_processors(fill, cuts(slice(0, values.shape[1])))
     return found

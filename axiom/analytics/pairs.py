@@ -17,7 +17,7 @@ from axiom.analytics.significance import (
     compute_p_value,
     lags_of,
 )
-from axiom.analytics.tiles import TILE, Scratch, on_all_processors
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -109,12 +109,8 @@ def _whole(part: slice | None, size: int) -> slice:
     return slice(*(part or slice(size)).indices(size)[:2])
 
 
-def _cuts(part: slice) -> list[slice]:
-    return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
-
-
 def _tiles(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    return [(i, j) for i in _cuts(rows) for j in _cuts(columns) if i.start < j.stop - 1]
+    return [(i, j) for i in cuts(rows) for j in cuts(columns) if i.start < j.stop - 1]
 
 
 def _places(rows: slice, columns: slice) -> Array:
@@ -126,13 +122,13 @@ def _places(rows: slice, columns: slice) -> Array:
 
 
 def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, Side]:
-    cuts = {cut.start: cut for part in (rows, columns) for cut in _cuts(part)}
+    pieces = {cut.start: cut for part in (rows, columns) for cut in cuts(part)}
     found: dict[int, Side] = {}
 
     def fill(cut: slice) -> None:
         found[cut.start] = prepare_side(x[:, cut], method)
 
-    on_all_processors(fill, list(cuts.values()))
+    on_all_processors(fill, list(pieces.values()))
     return found
 
 
