@@ -41,6 +41,10 @@ class Scratch(threading.local):
             self._kept = np.empty((count, size))
         return [each[:size].reshape(shape) for each in self._kept[:count]]
 
+    def stack(self, count: int, shape: tuple[int, int]) -> Any:
+        """Return the first arrays as one, (count, *shape)."""
+        return self._kept[:count, : shape[0] * shape[1]].reshape(count, *shape)
+
 
 def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
     """Do `work` for every part: a thread for each processor, and BLAS in each of them.
