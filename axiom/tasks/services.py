@@ -265,13 +265,6 @@ class Services:
 
         return embed
 
-    @cached_property
-    def similarity(self) -> Callable[[str, str], float]:
-        """Likeness of two wordings, 0 to 1, whatever the order of their words."""
-        from rapidfuzz import fuzz, utils
-
-        return lambda a, b: fuzz.token_sort_ratio(a, b, processor=utils.default_process) / 100
-
 
 class DryServices(Services):
     """Services that write nothing: what a run would store is seen by the run and then undone."""
