@@ -25,7 +25,9 @@ def compute_autocorrelation(z: ArrayLike, lags: int) -> Array:
 
     z = np.asarray(z, dtype=float)
     total = np.einsum("ti,ti->i", z, z)
-    found = [np.einsum("ti,ti->i", z[:-lag], z[lag:]) for lag in range(1, min(lags, len(z) - 1) + 1)]
+    found = [
+        np.einsum("ti,ti->i", z[:-lag], z[lag:]) for lag in range(1, min(lags, len(z) - 1) + 1)
+    ]
     sums = np.array(found).reshape(len(found), z.shape[1])
     ratio: Array = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0).T
     return np.ascontiguousarray(ratio)

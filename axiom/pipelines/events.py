@@ -167,7 +167,9 @@ def drop_known(ctx: Context[Services]) -> Json:
     """Part new stories from further tellings of known ones: by words, wording, meaning."""
     headlines = _headlines(ctx.artifacts.get(ctx.inputs["fetch_headlines"]["headlines"]))
     services, market = ctx.services, ctx.services.market.name
-    times = [each.published_at for each in headlines] or [services.market.visible_at(ctx.logical_at)]
+    times = [each.published_at for each in headlines] or [
+        services.market.visible_at(ctx.logical_at)
+    ]
     known = services.events.tellings(market, min(times) - MEMORY, max(times) + MEMORY)
     mine = {row["headline_id"] for row in known}
     fresh = [headline for headline in headlines if headline.id not in mine]
@@ -271,6 +273,7 @@ FLOW = Flow(
     Parallel(store_events, embed_events, link_events),
     raise_alerts,
 )
+
 
 def valid_classifications(
     said: Sequence[Classification], asked: Sequence[tuple[Headline, Sequence[str]]]

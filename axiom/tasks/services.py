@@ -240,12 +240,13 @@ class Services:
         from axiom.analysts.local import LocalAnalyst
 
         if self.settings.analyst == "local":
-            return LocalAnalyst()
+            return LocalAnalyst(self.universe.companies)
         from axiom.analysts.degrading import DegradingAnalyst
 
         asking = self._claude_analyst()
         degrades = self.settings.claude_refused == "local"
-        return DegradingAnalyst(asking, LocalAnalyst()) if degrades else asking
+        local = LocalAnalyst(self.universe.companies)
+        return DegradingAnalyst(asking, local) if degrades else asking
 
     def _claude_analyst(self) -> Analyst:
         from axiom.analysts.claude import ClaudeAnalyst, Models

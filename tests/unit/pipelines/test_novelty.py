@@ -106,12 +106,23 @@ def test_events_near_in_meaning_are_related_and_others_are_not() -> None:
 
 
 def test_amounts_are_read_with_their_kind_and_size() -> None:
-    found = read("Profit up 5 percent to $1.2bn as rates rise 25 basis points, 2 million euros more")
+    found = read(
+        "Profit up 5 percent to $1.2bn as rates rise 25 basis points, 2 million euros more"
+    )
     assert found.amounts == {("%", 5.0), ("money", 1.2e9), ("%", 0.25), ("money", 2e6)}
 
 
 def test_any_text_can_be_read() -> None:
-    for text in ("", " ", "$", "%%%", "9" * 600, "\u202eesrever", "1,,,2..3 billion billion", "((("):
+    for text in (
+        "",
+        " ",
+        "$",
+        "%%%",
+        "9" * 600,
+        "\u202eesrever",
+        "1,,,2..3 billion billion",
+        "(((",
+    ):
         assert read(text).words is not None
         assert exact_key(text) is not None
 
