@@ -23,7 +23,7 @@ from axiom.model import (
 )
 from axiom.pipelines import events
 from axiom.pipelines.entities import company_keys, entity, normal, profile_parts
-from axiom.pipelines.events import EntityFinder, tell_apart, valid_classifications
+from axiom.pipelines.events import valid_classifications
 from axiom.pipelines.graph import Finding, settle, validate_findings
 from axiom.pipelines.ingestion import flag_jumps, validate_quotes
 from axiom.providers.replay import Replay
@@ -146,40 +146,6 @@ def test_every_local_finding_quotes_its_profile() -> None:
         profile = replay.fetch_profile(company.ticker)
         found = analyse_company(profile)
         assert validate_findings(found, profile.text) == (found, 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "tickers"),
-    [
-        ("Apple sues Google over patents", ["AAPL", "GOOG"]),
-        ("An apple a day beats a visa queue", []),
-        ("GEICO adds $GE and (NYSE: XOM) to its list", ["GE", "XOM"]),
-        ("Coca-Cola and Johnson & Johnson report", ["JNJ", "KO"]),
-        ("Germany's Merck KGaA is another company than Pfizer", ["MRK", "PFE"]),
-    ],
-)
-def test_companies_are_found_in_a_headline(text: str, tickers: list[str]) -> None:
-    assert EntityFinder(COMPANIES).find(Headline(text, NOW, "wire-a")) == tickers
-
-
-def test_a_story_told_again_is_linked_to_its_first_telling() -> None:
-    first, again = Headline("Apple buys Beats", NOW, "a"), Headline("apple  buys beats", NOW, "b")
-    other = Headline("Oil falls", NOW, "a")
-    told = tell_apart(
-        [first, again, other], [], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [None] * 3,
-        lambda a, b: 0.0, "replay",
-    )  # fmt: skip
-    assert [(t.event_id == first.id, t.found_by) for t, _ in told] == [
-        (True, "first"), (True, "exact"), (False, "first"),
-    ]  # fmt: skip
-
-
-def test_a_story_is_no_repeat_of_itself_after_a_run_that_died() -> None:
-    headline = Headline("Apple buys Beats", NOW, "a")
-    [(told, _)] = tell_apart(
-        [headline], [], [[1.0]], [(headline.id, 1.0)], lambda a, b: 0.0, "replay"
-    )
-    assert told.found_by == "first"
 
 
 def test_an_answer_outside_the_lists_is_dropped() -> None:
