@@ -122,6 +122,6 @@ imports = [
     f"axiom.tasks.{name}"
     for name in (
         *("ingestion", "graph", "events", "correlation"),
-        *("watch", "backfill", "retention", "batches", "pulse", "health"),
+        *("watch", "backfill", "retention", "batches", "pulse", "canary", "health"),
     )
 ]
