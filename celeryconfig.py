@@ -82,7 +82,8 @@ timezone = "UTC"
 
 
 def _every(pipeline: str, schedule: crontab) -> dict[str, object]:
-    return {"task": f"axiom.tasks.{pipeline}.run", "schedule": schedule}
+    task = f"axiom.tasks.{pipeline}.run"
+    return {"task": task, "schedule": schedule, "kwargs": {"trigger": "schedule"}}
 
 
 # what a person set goes first: axiom schedule

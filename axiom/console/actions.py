@@ -45,7 +45,7 @@ class Action:
     verb: str
     about: str
     do: Callable[[str, Form, str], tuple[str, str]]
-    on: str = "pipeline"  # pipeline | run | alert
+    on: str = "pipeline"  # pipeline | run | alert | backfill
     fields: tuple[Field, ...] = ()
     danger: bool = False
 
@@ -100,6 +100,12 @@ def backfill(pipeline: str, form: Form, by: str) -> tuple[str, str]:
     since, until = _needed(form, "since"), _needed(form, "until")
     made = _operate().backfill(known(pipeline), since, until, by=by)
     return f"{pipeline}: backfill {_told(made)}", f"/pipelines/{pipeline}"
+
+
+def cancel_backfill(backfill_id: str, form: Form, by: str) -> tuple[str, str]:
+    """Ask for no more runs of a backfill."""
+    ended = _operate().cancel_backfill(backfill_id, by=by)
+    return f"the backfill is {ended.state}", f"/pipelines/{ended.pipeline}"
 
 
 def schedule(pipeline: str, form: Form, by: str) -> tuple[str, str]:
@@ -208,8 +214,9 @@ ACTIONS: dict[str, Action] = {
         ),
     ),
     "schedule": Action(
-        "Change the schedule", "Change", "Five fields as in crontab; empty: its own schedule.",
-        schedule, fields=(Field("spec", "Schedule", "such as */10 * * * *"),),
+        "Change the schedule", "Change",
+        "An interval, or five fields as in crontab (UTC); empty: its own schedule.",
+        schedule, fields=(Field("spec", "Schedule", "such as every 5m, or */10 * * * *"),),
     ),
     "cancel": Action(
         "Cancel the run", "Cancel the run", "What has not begun will not; what is stored stays.",
@@ -218,6 +225,11 @@ ACTIONS: dict[str, Action] = {
     "retry": Action(
         "Retry from the failed steps", "Retry",
         "The same run goes on: what succeeded is not run again.", retry, on="run",
+    ),
+    "cancel-backfill": Action(
+        "Cancel the backfill", "Cancel the backfill",
+        "No more of its runs are asked for; those that are active are cancelled.",
+        cancel_backfill, on="backfill", danger=True,
     ),
     "acknowledge": Action(
         "Acknowledge the alert", "Acknowledge",
@@ -248,7 +260,7 @@ def _ask_page(
 ) -> HTMLResponse:  # fmt: skip
     return page(
         request, "confirm.html", status=status, name=name, action=what, subject=subject,
-        named=named, wrong=wrong, given=given or {},
+        named=named, wrong=wrong, given=given or {}, back=_back(what, subject),
     )  # fmt: skip
 
 
@@ -266,6 +278,12 @@ async def done(request: Request, action: str, subject: str) -> Response:
     answer = RedirectResponse(where, 303)
     answer.set_cookie(SAID, quote(said), max_age=30, httponly=True, samesite="lax")
     return answer
+
+
+def _back(what: Action, subject: str) -> str:
+    """Where one came from, as far as the subject tells."""
+    pages = {"pipeline": f"/pipelines/{subject}", "run": f"/runs/{subject}", "alert": "/alerts"}
+    return pages.get(what.on, "/")
 
 
 def _known_action(name: str) -> Action:

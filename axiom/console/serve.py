@@ -44,7 +44,7 @@ def _beat(url: str) -> None:
     """Tell, as workers do, that this process lives."""
     from axiom.tasks import health, pulse
 
-    pulse.start("console")
+    pulse.start("console", watches=True)
     health.serve_web("console", lambda: f"{url}/live")
 
 

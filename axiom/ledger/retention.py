@@ -57,6 +57,7 @@ def _prune_runs(postgres: Postgres, until: datetime) -> dict[str, int]:
         "log lines months": len(said),
         "runs": _delete(postgres, "old_runs", month_at),
         "backfills": _delete(postgres, "old_backfills", month_at),
+        "alerts": _delete(postgres, "old_alerts", month_at),
     }
 
 
