@@ -82,7 +82,8 @@ timezone = "UTC"
 
 
 def _every(pipeline: str, schedule: crontab) -> dict[str, object]:
-    return {"task": f"axiom.tasks.{pipeline}.run", "schedule": schedule}
+    task = f"axiom.tasks.{pipeline}.run"
+    return {"task": task, "schedule": schedule, "kwargs": {"trigger": "schedule"}}
 
 
 # what a person set goes first: axiom schedule
@@ -121,6 +122,6 @@ imports = [
     f"axiom.tasks.{name}"
     for name in (
         *("ingestion", "graph", "events", "correlation"),
-        *("watch", "backfill", "retention", "batches", "pulse", "health"),
+        *("watch", "backfill", "retention", "batches", "pulse", "canary", "health"),
     )
 ]

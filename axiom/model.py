@@ -472,6 +472,12 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("", text)
 
 
+def one_line(text: str, most: int = 500) -> str:
+    """Text that others wrote, without line breaks and control characters, cut to a length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def chunked(items: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
     """Split into tuples of at most `size`."""
     for start in range(0, len(items), size):

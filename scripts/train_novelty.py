@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT)]
+sys.path.insert(0, str(ROOT))
 from axiom.analysts.embedding import embed
 from axiom.pipelines.likeness import VETOES, features, read
 from axiom.pipelines.linking import EntityFinder

@@ -87,7 +87,7 @@ def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         df = np.where(n > 2, n - 2, np.nan)
         squared = r * r
-        found: Array = 2 * ndtr(-_hill(squared, df))
+        found: Array = np.asarray(2 * ndtr(-_hill(squared, df)))
         rough = (df < 30) | (squared > 0.8)
         if rough.any():
             t = np.abs(r[rough]) * np.sqrt(df[rough] / (1 - squared[rough]))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from axiom.cli.asking import asking
 from axiom.cli.watching import watching
 from axiom.errors import (
     AxiomError,
@@ -41,6 +42,7 @@ cli = typer.Typer(
 runs_cli = typer.Typer(help="The ledger's runs, newest first.", invoke_without_command=True)
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(watching)
+cli.add_typer(asking)
 
 
 def _pipeline(value: str) -> str:

@@ -24,7 +24,7 @@ def serve(settings: Settings) -> None:
 
     from axiom.console.app import create_app
 
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
     _give_memory_back()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
@@ -35,16 +35,17 @@ def serve(settings: Settings) -> None:
         create_app(settings), log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=3, ws="none", lifespan="on",
     )  # fmt: skip
-    _beat()
+    _beat(f"http://{host}:{port}")
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _beat() -> None:
+def _beat(url: str) -> None:
     """Tell, as workers do, that this process lives."""
-    from axiom.tasks import pulse
+    from axiom.tasks import health, pulse
 
-    pulse.start("console")
+    pulse.start("console", watches=True)
+    health.serve_web("console", lambda: f"{url}/live")
 
 
 def _give_memory_back() -> None:

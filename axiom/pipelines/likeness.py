@@ -49,7 +49,19 @@ _STOP = frozenset(
     "than that this their his her new more most up into out about says said say amid while which "
     "who has have had not s".split()
 )
-_NO_NAMES = {"wall", "street", "monday", "tuesday", "wednesday", "thursday", "friday", "q1", "q2", "q3", "q4"}
+_NO_NAMES = {
+    "wall",
+    "street",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "q1",
+    "q2",
+    "q3",
+    "q4",
+}
 _PASSIVE = re.compile(r"\b(?:is|was|are|gets?|been|be)?\s?(\w+(?:ed|cut|hit|bought|taken)) by\b")
 _ACTIVE = re.compile(
     r"\b(sues?|suing|files? (?:\w+ )?(?:suit|lawsuit) against|takes|beats?|overtakes?|passes|"
@@ -362,4 +374,3 @@ def _swapped(a: Reading, b: Reading) -> bool:
     if not (a.names - _found(a.names, b) and b.names - _found(b.names, a)):
         return False
     return SequenceMatcher(None, a.plain, b.plain, autojunk=False).ratio() >= 0.6
-

@@ -77,6 +77,7 @@ class EntityFinder:
         known = _known()
         bare = {ticker for ticker in self._tickers if len(ticker) > 2} - set(known["word_tickers"])
         self._names |= {ticker: self._tickers[ticker] for ticker in bare}
+        self._names |= {each.replace(".", "-"): self._tickers[each] for each in bare}
         self._pattern = _any_of(self._names)
         self._shouted_pattern = _any_of(self._shouted)
 

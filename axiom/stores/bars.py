@@ -78,7 +78,8 @@ class Bars:
 
         Adjusted to the splits and dividends that were known at `known_at` (default: now).
         """
-        since, limit = since or until - LOOK_BACK[size], min(limit, MOST)
+        limit = min(limit, MOST)
+        since = since or until - min(LOOK_BACK[size], (limit * 1.6 + 10) * DAY)
         asked = {
             "ticker": ticker, "market": market, "since": since, "until": until, "zone": ZONE,
             "limit": limit + 1, "known_at": known_at or self._now(),

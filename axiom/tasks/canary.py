@@ -57,11 +57,11 @@ def queue_of(hostname: str) -> Queue:
 
 
 def pool_use(worker: Any) -> tuple[int, int]:
-    """Return how many slots a worker's pool has, and how many are at work."""
+    """Return how many slots a worker's pool has, and how many are taken."""
     from celery.worker import state
 
     pool = getattr(worker, "pool", None)  # a worker that starts has none yet
-    return (pool.num_processes if pool else 0), len(state.active_requests)
+    return (pool.num_processes if pool else 0), len(state.reserved_requests)
 
 
 class Canary(bootsteps.StartStopStep):

@@ -249,12 +249,13 @@ class Services:
         from axiom.analysts.local import LocalAnalyst
 
         if self.settings.analyst == "local":
-            return LocalAnalyst()
+            return LocalAnalyst(self.universe.companies)
         from axiom.analysts.degrading import DegradingAnalyst
 
         asking = self._claude_analyst()
         degrades = self.settings.claude_refused == "local"
-        return DegradingAnalyst(asking, LocalAnalyst()) if degrades else asking
+        local = LocalAnalyst(self.universe.companies)
+        return DegradingAnalyst(asking, local) if degrades else asking
 
     def _claude_analyst(self) -> Analyst:
         from axiom.analysts.claude import ClaudeAnalyst, Models
@@ -273,13 +274,6 @@ class Services:
         from axiom.analysts.embedding import embed
 
         return embed
-
-    @cached_property
-    def similarity(self) -> Callable[[str, str], float]:
-        """Likeness of two wordings, 0 to 1, whatever the order of their words."""
-        from rapidfuzz import fuzz, utils
-
-        return lambda a, b: fuzz.token_sort_ratio(a, b, processor=utils.default_process) / 100
 
 
 class DryServices(Services):

@@ -36,7 +36,7 @@ from tests.fakes.otlp import Collector, collecting
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PIPELINES = ("ingestion", "graph", "events", "correlation")
-PROCESSES = {"beat", "control", "io", "cpu", "claude", "flower"}
+PROCESSES = {"beat", "control", "io", "cpu", "claude", "flower", "console"}
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -89,6 +89,7 @@ def system() -> Iterator[System]:
         collector = stack.enter_context(collecting())
         env = {
             "AXIOM_DATA_DIR": made, "AXIOM_SCHEDULES": "off", "AXIOM_FLOWER_PORT": "0",
+            "AXIOM_CONSOLE_PORT": "0",
             "AXIOM_OTLP_ENDPOINT": collector.url, "AXIOM_CLAUDE_DAY_USD": "50",
             "AXIOM_CLAUDE_REQUESTS_PER_MINUTE": "1000", "AXIOM_LOG_LEVEL": "DEBUG",
             "AXIOM_CLAUDE_INPUT_TOKENS_PER_MINUTE": "2000000",
@@ -124,15 +125,15 @@ def test_every_process_is_live_ready_and_says_what_it_is(system: System) -> None
         assert look(f"{url}/ready") == (200, {"ready": True, "missing": {}})
         status, told = look(f"{url}/health")
         assert (status, told["live"], told["ready"]) == (200, True, True)
-        assert told["kind"] in ("beat", "flower", "worker")
+        assert told["kind"] in ("beat", "console", "flower", "worker")
         assert look(f"{url}/nothing")[0] == 404
 
 
 def test_a_worker_takes_its_canary_from_a_queue_of_its_own(system: System) -> None:
-    for name in ("control", "io", "cpu", "claude"):
-        url = system.pages[name]
-        before = canaries(url)
-        wait_for(lambda url=url, n=before: canaries(url) > n, 30, f"{name}'s canary")
+    urls = [system.pages[name] for name in ("control", "io", "cpu", "claude")]
+    before = [canaries(url) for url in urls]
+    for url, n in zip(urls, before, strict=True):
+        wait_for(lambda url=url, n=n: canaries(url) > n, 30, f"a canary at {url}")
 
 
 # --- metrics ---
@@ -197,7 +198,7 @@ def test_counters_are_the_ledgers_whichever_child_did_the_work_and_outlive_beat(
     check()
     check()  # looking counts nothing again
     told = look(f"{system.pages['beat']}/health")[1]
-    psutil.Process(int(str(told["pid"]))).kill()
+    psutil.Process(int(str(told["pid"]))).terminate()  # or its lock would be held on to for 30 s
     wait_for(lambda: beat_leads_again(system, told["pid"]), 60, "another beat")
     check()
 
@@ -393,3 +394,35 @@ def test_no_secret_is_in_anything_that_was_said(system: System) -> None:
     assert sum(map(len, said.values())) > 100_000
     for secret in secrets:
         assert [name for name, text in said.items() if secret in text] == []
+
+
+PLANTED = "Planted-1@/x"
+
+
+def test_no_secret_of_a_server_that_cannot_be_reached_is_said(tmp_path: Path) -> None:
+    url = f"redis://:{urllib.parse.quote(PLANTED, safe='')}@127.0.0.1:1/0"
+    env = os.environ | {
+        "AXIOM_DATA_DIR": str(tmp_path), "AXIOM_REDIS_URL": url, "AXIOM_LOG_LEVEL": "DEBUG",
+        "AXIOM_POSTGRES_URL": f"postgresql{url.removeprefix('redis')}", "FLOWER_PORT": "0",
+    }  # fmt: skip
+    commands = {
+        "worker": ["celery", "-A", "axiom", "worker", "-Q", "io", "-c", "1", "-l", "DEBUG"],
+        "beat": ["celery", "-A", "axiom", "beat", "-l", "DEBUG"],
+        "flower": ["celery", "-A", "axiom", "flower"],
+        "trigger": ["axiom", "trigger", "ingestion"],
+        "run": ["axiom", "run", "ingestion"],
+    }
+    logs = {name: tmp_path / f"{name}.log" for name in commands}
+    with ExitStack() as stack:
+        for name, (command, *args) in commands.items():
+            out = stack.enter_context(logs[name].open("wb"))
+            process = subprocess.Popen(
+                [BIN / command, *args], env=env, stdout=out, stderr=out, start_new_session=True
+            )
+            stack.callback(end, process)
+        for name, log in logs.items():
+            wait_for(lambda log=log: "refused" in log.read_text(), 60, f"{name}'s complaint")
+    for log in logs.values():
+        said = log.read_text()
+        assert PLANTED not in said
+        assert urllib.parse.quote(PLANTED, safe="") not in said

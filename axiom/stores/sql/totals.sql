@@ -117,4 +117,5 @@ WHERE runs.state IN ('queued', 'running') AND steps.state IN ('pending', 'runnin
 GROUP BY runs.pipeline, steps.state;
 
 -- :open_alerts alerts that were not cleared, by severity
-SELECT severity, count(*) AS n FROM alerts WHERE cleared_at IS NULL GROUP BY severity;
+SELECT severity, count(*) AS n FROM alerts WHERE state IN ('open', 'acknowledged')
+GROUP BY severity;

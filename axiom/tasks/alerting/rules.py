@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from axiom.model import PIPELINES
 from axiom.resilience import breaker as breakers
 from axiom.stores.alerts import Finding
 from axiom.tasks.probes import ServiceState
@@ -25,7 +24,6 @@ STARTED_APART_S = 5.0  # what starts together may be this far apart
 class Limits:
     """From where on something is worth telling."""
 
-    stale_slots: float = 2.0
     queue_deep: int = 2000
     queue_old_s: float = 300.0
     quarantine_rows: int = 100
@@ -33,7 +31,6 @@ class Limits:
     budget_share: float = 0.8
     gone_after_s: float = 20.0
     settled_s: float = 30.0  # what died and came back is told for so long
-    scheduled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class PipelineFacts:
     state: str | None = None
     reason: str | None = None
     good_at: datetime | None = None  # the newest logical time that was as it should be
-    paused: bool = False
+    due_at: datetime | None = None  # by now it should be this one; None: it has no schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +111,9 @@ def pipeline_stale(seen: Snapshot) -> Iterable[Finding]:
     """
     started_at = _beat_started_at(seen.workers or ())
     for each in seen.pipelines:
-        if each.paused or each.good_at is None or not seen.limits.scheduled:
+        if each.due_at is None or each.good_at is None:
             continue
-        cadence = PIPELINES[each.pipeline]
-        allowed = cadence.slot * seen.limits.stale_slots + cadence.deadline
-        if seen.at - max(each.good_at, started_at or each.good_at) > allowed:
+        if max(each.good_at, started_at or each.good_at) < each.due_at:
             old_s = (seen.at - each.good_at).total_seconds()
             yield Finding(
                 "pipeline_stale", f"pipeline_stale/{each.pipeline}", "critical",

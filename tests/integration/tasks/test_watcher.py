@@ -260,7 +260,7 @@ def test_a_ledger_that_is_away_is_told_at_once_by_one_and_so_is_its_return(
     assert told.startswith("[axiom] CRITICAL: Postgres is away")
     assert "sec-ret" not in told
     for each in blind:
-        each.services = world.services
+        each.services, each._settings = world.services, world.services.settings
         each.round()
     [told] = world.subjects()
     assert told.startswith("[axiom] RESOLVED: Postgres is back after")

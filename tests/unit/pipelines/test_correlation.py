@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from axiom.analytics import pairs, tables
+from axiom.analytics import tables, tiles
 from axiom.analytics.returns import list_sessions
 from axiom.errors import AxiomError
 from axiom.flow import Context
@@ -83,7 +83,7 @@ def numbers(found: Sequence[Correlation]) -> np.ndarray[Any, Any]:
 
 def test_tiles_joined_are_the_whole_to_twelve_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "SMALL", 1000)
-    monkeypatch.setattr(pairs, "TILE", 64)
+    monkeypatch.setattr(tiles, "TILE", 64)
     whole, told = run(World(300, missing=0.03))
     tiled, in_tiles = run(World(300, missing=0.03, tile=97))
     items = tiled.inputs["select_windows"]
