@@ -64,9 +64,7 @@ def test_it_is_the_sum_over_overlapping_intervals() -> None:
 
     def returns(column: Array) -> list[tuple[int, int, float]]:
         (at,) = np.nonzero(np.isfinite(column))
-        return [
-            (s, t, float(np.log(column[t] / column[s]))) for s, t in pairwise(at)
-        ]
+        return [(s, t, float(np.log(column[t] / column[s]))) for s, t in pairwise(at)]
 
     def overlap(a: Array, b: Array) -> float:
         return sum(x * y for s, t, x in returns(a) for u, v, y in returns(b) if s < v and u < t)
