@@ -49,7 +49,9 @@ _STOP = frozenset(
     "than that this their his her new more most up into out about says said say amid while which "
     "who has have had not s".split()
 )
-_NO_NAMES = {
+_NO_NAMES = frozenset(
+    "wall street monday tuesday wednesday thursday friday q1 q2 q3 q4".split()
+)
     "wall",
     "street",
     "monday",
