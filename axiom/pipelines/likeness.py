@@ -49,25 +49,12 @@ _STOP = frozenset(
     "than that this their his her new more most up into out about says said say amid while which "
     "who has have had not s".split()
 )
-_NO_NAMES = frozenset(
-    "wall street monday tuesday wednesday thursday friday q1 q2 q3 q4".split()
-)
-    "wall",
-    "street",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "q1",
-    "q2",
-    "q3",
-    "q4",
-}
+_NO_NAMES = frozenset("wall street monday tuesday wednesday thursday friday q1 q2 q3 q4".split())
 _PASSIVE = re.compile(r"\b(?:is|was|are|gets?|been|be)?\s?(\w+(?:ed|cut|hit|bought|taken)) by\b")
 _ACTIVE = re.compile(
     r"\b(sues?|suing|files? (?:\w+ )?(?:suit|lawsuit) against|takes|beats?|overtakes?|passes|"
-    r"upgrades?|downgrades?|acquires?|buys|(?<!upgrades )(?<!raised )to buy (?!from|at|rating)|warns?|accuses?|challenges?|threatens to sue)\b"
+    r"upgrades?|downgrades?|acquires?|buys|(?<!upgrades )(?<!raised )to buy (?!from|at|rating)|warns?|"
+    r"accuses?|challenges?|threatens to sue)\b"
 )
 
 
