@@ -84,8 +84,13 @@ def _tell_the_rest(**_: Any) -> None:
     traces.flush()
 
 
-@setup_logging.connect(weak=False)
-def _set_up_logging(**_: Any) -> None:
+def configure_logs() -> None:
+    """Have this process log as the settings say."""
     wanted = settings()
     logs.configure(wanted.log_format, wanted.log_level, secrets=wanted.secrets())
+
+
+@setup_logging.connect(weak=False)
+def _set_up_logging(**_: Any) -> None:
+    configure_logs()
     keep_log_lines()

@@ -231,7 +231,7 @@ def ask_naively(day: Day, fake: FakeClaude) -> None:
 
 
 def naive_request(question: Question) -> dict[str, Any]:
-    from axiom.analysts.gateway import make_request
+    from axiom.analysts.sdk import make_request
 
     return make_request(question) | {"system": question.system}
 

@@ -42,3 +42,24 @@ def compute_spanning_tree(r: ArrayLike) -> list[tuple[int, int]]:
     # a distance of zero would be read as no edge
     tree = minimum_spanning_tree(compute_distance(r) + 1e-12 * (1 - np.eye(len(np.asarray(r)))))
     return [(int(a), int(b)) for a, b in zip(*tree.nonzero(), strict=True)]
+
+
+def compute_clusters(r: ArrayLike, together: float = 0.5) -> list[int]:
+    """Return the cluster of each column, counted from 1 in the order of `compute_order`.
+
+    The average-linkage tree is cut where the pairs between two branches correlate at less
+    than `together` on average distance (Mantegna and Stanley, Econophysics, 2000, ch. 13).
+    """
+    import numpy as np
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    distance = compute_distance(r)
+    if len(distance) < 2:
+        return [1] * len(distance)
+    tree = linkage(squareform(distance, checks=False), "average")
+    labels = fcluster(tree, np.sqrt(2 * (1 - together)), "distance")
+    names: dict[int, int] = {}
+    for place in compute_order(r):
+        names.setdefault(int(labels[place]), len(names) + 1)
+    return [names[int(label)] for label in labels]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
 from axiom.errors import ConfigError
-from axiom.model import PIPELINES, utcnow
+from axiom.model import PIPELINES, one_line, utcnow
 
 if TYPE_CHECKING:
     from axiom.stores.alerts import AlertStore
@@ -57,7 +57,7 @@ def _line(row: Mapping[str, Any], when: str) -> None:
     head = Text.assemble((row["severity"], colour), f" {row['id'][:8]}  ", (when, "dim"))
     out = show.console()
     out.print(head)
-    out.print(_indented(row["subject"]))
+    out.print(_indented(one_line(row["subject"])))
 
 
 def _indented(text: str, style: str = "") -> Any:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GONE = 3  # the exit code
 MB = 2**20
+LONG = ("process", "queues", "workers")
 
 
 def queues(*, as_json: bool) -> None:
@@ -105,5 +106,6 @@ def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for name in columns:
         justify: Any = "right" if name.startswith(">") else "left"
-        table.add_column(name.lstrip(">"), justify=justify, no_wrap=True)
+        # what is long gives way, and nothing else
+        table.add_column(name.lstrip(">"), justify=justify, no_wrap=name not in LONG)
     return table

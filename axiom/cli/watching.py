@@ -105,7 +105,7 @@ def alerts_unmute(what: What, as_json: AsJson = False) -> None:
 
 @alerts_cli.command("test")
 def alerts_test(as_json: AsJson = False) -> None:
-    """Send a message by every channel; exit code 1 when one did not take it."""
+    """Send a test by every channel; exit code 1 when one fails."""
     from axiom.cli.alerts import send_test
 
     raise typer.Exit(send_test(as_json=as_json))

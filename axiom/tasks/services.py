@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from axiom.providers.universe import Universe
     from axiom.stores.alerts import AlertStore
     from axiom.stores.analyses import AnalysisStore
+    from axiom.stores.bars import Bars
     from axiom.stores.cache import QuoteCache
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
@@ -50,6 +51,7 @@ class Services:
         self.settings = settings
         self.jump_deviations = settings.jump_deviations
         self.windows = settings.correlation_windows
+        self.tile = settings.correlation_tile
 
     # --- stores ---
 
@@ -177,6 +179,13 @@ class Services:
         from axiom.stores.search import Search
 
         return Search(self.postgres, self.vectors, self.profile_index, self.embed)
+
+    @cached_property
+    def bars(self) -> Bars:
+        """Prices by minute and day, and splits and dividends."""
+        from axiom.stores.bars import Bars
+
+        return Bars(self.postgres)
 
     @cached_property
     def reports(self) -> ReportWriter:

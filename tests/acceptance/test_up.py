@@ -19,7 +19,12 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def up(data_dir: Path, *args: str, **env: str) -> subprocess.Popen[str]:
-    here = {"AXIOM_DATA_DIR": str(data_dir), "AXIOM_SCHEDULES": "off", "AXIOM_FLOWER_PORT": "0"}
+    here = {
+        "AXIOM_DATA_DIR": str(data_dir),
+        "AXIOM_SCHEDULES": "off",
+        "AXIOM_FLOWER_PORT": "0",
+        "AXIOM_CONSOLE_PORT": "0",
+    }
     return subprocess.Popen(
         [str(BIN / "axiom"), "up", *args],
         env=os.environ | here | env,
