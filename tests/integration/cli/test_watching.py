@@ -123,7 +123,7 @@ def test_what_has_passed_is_listed_with_all(axiom: Axiom, alerts: AlertStore) ->
 @pytest.mark.parametrize(
     ("command", "sentence", "code"),
     [
-        ("alerts ack nobody", "there is no alert 'nobody'; list them: axiom alerts", 1),
+        ("alerts ack nobody", "there is no alert 'nobody'; list them: axiom alerts", 4),
         ("alerts mute nonsense", "'nonsense' is no rule (run_late, run_failed", 2),
         ("alerts mute graph --for ever", "'ever' is no length of time, such as 30min", 2),
         ("alerts mute graph --for 0h", "'0h' is no length of time", 2),
