@@ -16,8 +16,8 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from axiom.console import notes
-from axiom.console.now import dollars_today, freshness, now
-from axiom.console.pipelines import known
+from axiom.console.now import dollars_today, freshness, now, schedules
+from axiom.console.pipelines import backfills_of, known, shape_of
 from axiom.console.web import Missing, console
 from axiom.ledger.history import Side, StepSummary
 from axiom.model import Json, Run, RunState, StepRow, utcnow
@@ -97,6 +97,30 @@ async def overview(request: Request) -> dict[str, Any]:
 def _known(part: Any) -> Any:
     """A part that is away is null, with the reason in its place."""
     return {"missing": str(part)} if isinstance(part, Missing) else part
+
+
+@router.get("/pipelines/{pipeline}", tags=["now"])
+async def pipeline(
+    request: Request,
+    pipeline: Pipeline,
+    limit: Annotated[int, Query(ge=1, le=100)] = 40,
+    before: datetime | None = None,
+    before_id: str = "~",
+) -> dict[str, Any]:
+    """Return a pipeline's shape, schedule, backfills, and a page of runs with their steps."""
+    here, name = console(request), known(pipeline)
+    cursor = (before, before_id) if before else None
+    page, steps = await here.ask(partial(here.history.grid, name, limit=limit, before=cursor))
+    return {
+        "pipeline": name, "shape": shape_of(name),
+        "schedule": (await schedules(here)).get(name),
+        "backfills": _known(await here.part(lambda: backfills_of(name))),
+        "runs": [
+            {"run": run, "steps": [_step(step) for step in steps[run.id].values()]}
+            for run in page.runs
+        ],
+        "next": {"before": page.next[0], "before_id": page.next[1]} if page.next else None,
+    }  # fmt: skip
 
 
 @router.get("/runs", tags=["runs"])
@@ -242,6 +266,12 @@ async def backfill(request: Request, pipeline: Pipeline, asked: Range) -> dict[s
     """Run each slot of a range that has not been run."""
     made = await _do(request, _operate().backfill, known(pipeline), asked.since, asked.until)
     return asdict(made)
+
+
+@router.post("/backfills/{backfill_id}/cancel", tags=["actions"])
+async def cancel_backfill(request: Request, backfill_id: str) -> dict[str, Json]:
+    """Ask for no more runs of a backfill, and cancel those that are active."""
+    return asdict(await _do(request, _operate().cancel_backfill, backfill_id))
 
 
 @router.put("/pipelines/{pipeline}/schedule", tags=["actions"])

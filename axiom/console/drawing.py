@@ -194,7 +194,8 @@ def columns(
 
     def seconds(run: Mapping[str, Any]) -> float:
         # a run may have begun since `now` was looked at
-        return max(0.0, ((run["ended_at"] or now) - run["created_at"]).total_seconds())
+        took_s: float = ((run["ended_at"] or now) - run["created_at"]).total_seconds()
+        return max(0.0, took_s)
 
     longest = max((seconds(run) for run in runs), default=1.0) or 1.0
     step = width / slots

@@ -53,12 +53,12 @@ async def facts(console: Console, name: str, before: Cursor | None = None) -> di
         **drawn(name, newest.plan if newest else None, mine or {}),
         "grid": grid, "steps": steps, "spent": spent, "names": _names(name, steps),
         "columns": columns, "took": _took(row["recent"]), "deadline": PIPELINES[name].deadline,
-        "now": at, "slots": slots, "backfills": await console.part(lambda: _backfills(name)),
+        "now": at, "slots": slots, "backfills": await console.part(lambda: backfills_of(name)),
     }  # fmt: skip
 
 
-def _backfills(name: str) -> list[Any]:
-    """Those that run, and the last ones."""
+def backfills_of(name: str) -> list[Any]:
+    """Return those that run, and the last ones."""
     from axiom.tasks import operate
 
     return [each for each in operate.backfills(30) if each.pipeline == name][:5]
