@@ -41,7 +41,6 @@ def resume_stalled(
     `publish(run)` publishes a run again. Returns the run ids by
     what was done: `resumed`, `failed`.
     """
-    from axiom.ledger.ledger import to_run  # with Postgres' driver, in the pool's children only
 
     done: dict[str, list[str]] = {"resumed": [], "failed": []}
     for run in ledger.idle():
