@@ -18,15 +18,14 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from axiom.analysts.embedding import embed
 from axiom.pipelines.likeness import VETOES, features, read
 from axiom.pipelines.linking import EntityFinder
 from axiom.providers.universe import load_universe
 from tests.labelled import STORIES_TUNE, stories
 
-WEIGHTS = ROOT / "axiom" / "data" / "novelty.json"
+WEIGHTS = Path(__file__).parents[1] / "axiom" / "data" / "novelty.json"
 STRENGTH = 2.0  # chosen with the threshold by cross-validation over families of stories
 LEAST_COSINE = 0.3  # pairs below it are of no use as bad examples
 

@@ -136,6 +136,26 @@ def measure_novelty(told: list[Told], embed: Callable[..., Any]) -> NoveltyScore
     return NoveltyScore(asked.total(), found.total(), len(went), lost, by_how, dict(stages))
 
 
+def together(scores: list[NoveltyScore]) -> NoveltyScore:
+    """Add up scores of parts of a set."""
+    how = {name for each in scores for name in each.by_how}
+    stages = sum((Counter(each.by_stage) for each in scores), Counter[str]())
+    return NoveltyScore(
+        sum(each.repeats for each in scores),
+        sum(each.found for each in scores),
+        sum(each.stories for each in scores),
+        sum(each.lost for each in scores),
+        {
+            name: (
+                sum(each.by_how.get(name, (0, 0))[0] for each in scores),
+                sum(each.by_how.get(name, (0, 0))[1] for each in scores),
+            )
+            for name in sorted(how)
+        },
+        dict(stages),
+    )
+
+
 def measure_linking(rows: list[tuple[str, set[str]]]) -> tuple[float, float]:
     """Return precision and recall over all links of a set."""
     finder = EntityFinder([*load_universe().companies, *more_companies()])

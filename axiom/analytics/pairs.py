@@ -36,8 +36,10 @@ class Side:
     memory: Array  # autocorrelations of the columns, (N, lags)
     tested: Array  # their innovations, of mean zero and mean square one, zero where missing
     rest: Array  # autocorrelations of the innovations
-    wild: Array  # their squares
-    tails: Array  # the means of their fourth powers
+    squares: Array  # of the innovations; powers are in single precision, plenty for a factor
+    cubes: Array  # (2T, N): their third powers, and below them the innovations
+    turned: Array  # (2T, N): the innovations, and below them their third powers
+    fourth: Array  # the means of their fourth powers
 
 
 def prepare_side(values: Array, method: str) -> Side:
@@ -46,14 +48,17 @@ def prepare_side(values: Array, method: str) -> Side:
 
     x = ranks.rank_columns(values) if method == "spearman" else values
     columns, tested = prepare(x), prepare(compute_innovations(x))
-    lags = lags_of(len(x))
+    lags, single = lags_of(len(x)), tested.z.astype(np.float32)
+    cubes = single * single * single
     return Side(
         columns=columns,
         memory=compute_autocorrelation(columns.z, lags),
         tested=tested.z,
         rest=compute_autocorrelation(tested.z, lags),
-        wild=tested.squares.astype(np.float32),
-        tails=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
+        squares=tested.squares.astype(np.float32),
+        cubes=np.vstack([cubes, single]),
+        turned=np.vstack([single, cubes]),
+        fourth=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
     )
 
 
@@ -168,18 +173,23 @@ def _tile(
 def _tail(left: Side, right: Side, r: Array, n: Array, extra: Array) -> Array:
     """How much days that are wild for both inflate the variance of r, at least 1.
 
-    The variance of a slope that allows for heteroscedasticity, over the one that does not:
-    (mean z_i^2 z_j^2 - r^2 m4) / (1 - r^2), where the mixed third moment has its value under
-    a linear relation and m4 is the lesser fourth moment. Source: White, Econometrica 48,
-    1980; for r itself Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
+    With m_ab the mean of z_i^a z_j^b, the variance of r that holds whatever the distribution,
+    m22 - r (m31 + m13) + r^2 (m40 + m04 + 2 m22) / 4, over that of the normal, (1 - r^2)^2.
+    Source: Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
     """
     import numpy as np
 
-    # single precision is plenty for a factor that is an estimate
-    np.copyto(extra, left.wild.T @ right.wild)
-    extra /= n
+    np.copyto(extra, left.squares.T @ right.squares)
     squared = r * r
-    extra -= squared * np.minimum.outer(left.tails, right.tails)
-    np.subtract(1, squared, out=squared)
+    extra *= 1 + squared / 2
+    odd = (left.cubes.T @ right.turned).astype(float)
+    odd *= r
+    extra -= odd
+    extra /= n
+    squared /= 4
+    extra += squared * np.add.outer(left.fourth, right.fourth)
+    squared *= -4
+    squared += 1
+    squared *= squared
     extra /= squared
     return np.fmax(extra, 1.0, out=extra)

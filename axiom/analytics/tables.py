@@ -51,7 +51,8 @@ def compute_table(
     if returns.shape[1] > SMALL:
         least = np.fmin(table["p"], np.fmin(table["break_p"], table.get("lag_p", np.nan)))
         known &= least < CANDIDATE
-    return {name: column[known] for name, column in table.items()} | {"pairs": np.array([tested])}
+    kept = {name: column[known] for name, column in table.items()}
+    return kept | {"n": kept["n"].astype(np.int32), "pairs": np.array([tested])}
 
 
 def join_tables(

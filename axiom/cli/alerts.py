@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from axiom.stores.alerts import AlertStore
 
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "dim"}
-GRAVE = 3  # the exit code
+GRAVE = 6  # the exit code
 _UNITS = {"s": "seconds", "min": "minutes", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=365)
 
 
 def list_open(limit: int, *, as_json: bool) -> int:
-    """List open alerts; 3 when one is critical and nobody looks after it."""
+    """List open alerts; 6 when one is critical and nobody looks after it."""
     store = _store()
     rows, mutes, unsent = store.open_alerts(limit), store.mutes(), store.unsent()
     if as_json:

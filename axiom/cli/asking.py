@@ -32,7 +32,7 @@ class _CompanyFirst(TyperGroup):
 asking = typer.Typer()
 graph_cli = typer.Typer(
     cls=_CompanyFirst, invoke_without_command=True, subcommand_metavar="[COMPANY | COMMAND]",
-    help="The company graph: its size, a company's edges, who is linked to whom and why.",
+    help="The company graph: who is linked to whom, and why.",
 )  # fmt: skip
 asking.add_typer(graph_cli, name="graph")
 
@@ -64,7 +64,7 @@ def graph_show(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show a company's edges, the surest first, each with its evidence."""
+    """Show a company's edges with their evidence."""
     from axiom.cli.graph import show_company
 
     show_company(company, _of(context, as_of), valid_at, depth, limit, as_json=as_json)
@@ -78,7 +78,7 @@ def graph_history(
     limit: Limit = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was recorded and what was closed at a company, newest first."""
+    """Show what was recorded and what was closed, newest first."""
     from axiom.cli.graph import history
 
     history(company, _of(context, as_of), limit, as_json=as_json)
@@ -92,7 +92,7 @@ def graph_path(
     as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the shortest path between two companies, and why each step is there."""
+    """Show how two companies are linked, and why."""
     from axiom.cli.graph import path
 
     path(company, other, _of(context, as_of), as_json=as_json)

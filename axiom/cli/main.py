@@ -23,7 +23,8 @@ from axiom.model import PIPELINES
 EXIT_CODES = (
     "Exit codes: 0 done. 1 it failed, or a run that was waited for ended badly. "
     "2 wrong usage or setting. 3 refused: the state of the run or pipeline does not allow it. "
-    "4 no such run or pipeline. 5 a server cannot be reached."
+    "4 no such run, pipeline or alert. 5 a server cannot be reached. "
+    "6 something is wrong now: a critical alert, a process that is gone."
 )
 CODES: list[tuple[type[AxiomError], int]] = [
     (ConfigError, 2), (NotNow, 3), (UnknownRun, 4), (UnknownPipeline, 4), (UnknownAlert, 4),

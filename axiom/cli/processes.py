@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from axiom.tasks.state import QueueState, WorkerState
 
-GONE = 3  # the exit code
+GONE = 6  # the exit code
 MB = 2**20
 LONG = ("process", "queues", "workers")
 
@@ -49,7 +49,7 @@ def queue_table(found: Sequence[QueueState], workers: Sequence[WorkerState]) -> 
 
 
 def workers(*, as_json: bool) -> int:
-    """Print the processes; 3 when one is gone."""
+    """Print the processes; 6 when one is gone."""
     from axiom.tasks import state
 
     found = state.workers()

@@ -44,28 +44,20 @@ _SPELT = {
 }  # fmt: skip
 _WORD = re.compile(r"[a-z][a-z&.]*[a-z](?:'s)?|[a-z]")
 _NAME = re.compile(r"(?<![\w$])[A-Z][\w&.]*(?:['’]s)?")
-_STOP = frozenset(
+_STOP_WORDS = (
     "a an the of to in on at for by with from as and or but its it is are was be will after over "
     "than that this their his her new more most up into out about says said say amid while which "
-    "who has have had not s".split()
+    "who has have had not s"
 )
-_NO_NAMES = {
-    "wall",
-    "street",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "q1",
-    "q2",
-    "q3",
-    "q4",
-}
+_NO_NAMES_EITHER = "wall street monday tuesday wednesday thursday friday q1 q2 q3 q4"
+_STOP = frozenset(_STOP_WORDS.split())
+_NO_NAMES = _STOP | set(_NO_NAMES_EITHER.split())
 _PASSIVE = re.compile(r"\b(?:is|was|are|gets?|been|be)?\s?(\w+(?:ed|cut|hit|bought|taken)) by\b")
 _ACTIVE = re.compile(
     r"\b(sues?|suing|files? (?:\w+ )?(?:suit|lawsuit) against|takes|beats?|overtakes?|passes|"
-    r"upgrades?|downgrades?|acquires?|buys|(?<!upgrades )(?<!raised )to buy (?!from|at|rating)|warns?|accuses?|challenges?|threatens to sue)\b"
+    r"upgrades?|downgrades?|acquires?|buys|(?<!upgrades )(?<!raised )to buy (?!from|at|rating)|"
+    r"warns?|"
+    r"accuses?|challenges?|threatens to sue)\b"
 )
 
 
@@ -258,7 +250,7 @@ def _names(text: str) -> Iterator[str]:
         return
     for found in _NAME.finditer(text):
         single, name = _same()[0], _stem(found[0].lower())
-        if name not in _STOP | _NO_NAMES and not (found.start() == 0 and name in _deeds()):
+        if name not in _NO_NAMES and not (found.start() == 0 and name in _deeds()):
             yield single.get(name, name)
 
 

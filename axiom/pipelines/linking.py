@@ -176,7 +176,7 @@ def _means_company(text: str, match: re.Match[str], shouted: bool, doubtful: boo
 def _capital_says_nothing(before: str, text: str) -> bool:
     if not before.strip() or before.rstrip()[-1] in ".:?!—–":
         return True
-    words = [word for word in re.findall(r"[A-Za-z]{4,}", text)]
+    words = re.findall(r"[A-Za-z]{4,}", text)
     return len(words) > 3 and sum(word[0].isupper() for word in words) / len(words) > 0.8
 
 

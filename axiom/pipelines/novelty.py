@@ -71,6 +71,7 @@ class Told:
     text: str
     event_id: str
     reading: Reading
+    stored: bool  # it is its story's first, whose vector the store compares
     vector: NDArray[Any] | None = None
 
 
@@ -88,10 +89,12 @@ class Stories:
     by_key: dict[str, str] = field(default_factory=dict)
     by_event: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, text: str, event_id: str, vector: NDArray[Any] | None = None) -> None:
+    def add(
+        self, text: str, event_id: str, vector: NDArray[Any] | None = None, stored: bool = False
+    ) -> None:
         """Remember a telling."""
         key = exact_key(text)
-        told = Told(text, event_id, read(self.canonical(text)), vector)
+        told = Told(text, event_id, read(self.canonical(text)), stored, vector)
         if key not in self.by_key:
             self._wordings.insert(len(self.told), _minhash(key))
         self.by_key.setdefault(key, event_id)
@@ -111,31 +114,36 @@ class Stories:
         return best
 
     def semantic(
-        self, reading: Reading, vector: NDArray[Any], events: Sequence[str]
+        self, reading: Reading, vector: NDArray[Any], cosines: Mapping[str, float]
     ) -> tuple[float, str]:
-        """Return the likeliest of some stories and how likely it is."""
-        return max(((self._story(reading, vector, e), e) for e in events), default=(0.0, ""))
+        """Return the likeliest of some stories and how likely it is.
 
-    def _story(self, reading: Reading, vector: NDArray[Any], event_id: str) -> float:
+        `cosines` are of the stories to compare with: to the first telling of each.
+        """
+        scored = ((self._story(reading, vector, e, cosine), e) for e, cosine in cosines.items())
+        return max(scored, default=(0.0, ""))
+
+    def _story(self, reading: Reading, vector: NDArray[Any], event_id: str, cosine: float) -> float:
         found = [
-            likeness(reading, told.reading, float(vector @ self._vector(told)))
+            likeness(
+                reading,
+                told.reading,
+                cosine if told.vector is None else float(vector @ told.vector),
+            )
             for told in self.by_event[event_id]
         ]
         return CLOSEST_SHARE * max(found) + (1 - CLOSEST_SHARE) * sum(found) / len(found)
 
-    def _vector(self, told: Told) -> NDArray[Any]:
-        import numpy as np
-
-        if told.vector is None:
-            told.vector = np.asarray(self.embed([told.text])[0])
-        return told.vector
-
     def prepare(self, events: set[str]) -> None:
-        """Make the vectors of the tellings of some stories, all at once."""
+        """Make the vectors that no store compares: of the further tellings of some stories."""
         import numpy as np
 
-        missing = [told for e in sorted(events) for told in self.by_event.get(e, ())
-                   if told.vector is None]  # fmt: skip
+        missing = [
+            told
+            for event_id in sorted(events)
+            for told in self.by_event[event_id]
+            if told.vector is None and not told.stored
+        ]
         for told, vector in zip(missing, self.embed([t.text for t in missing]), strict=True):
             told.vector = np.asarray(vector)
 
@@ -166,7 +174,7 @@ def tell_apart(
 ) -> list[Found]:
     """Link each headline to its story, in the order given.
 
-    `known` are rows with event_id and headline; `candidates` are stored events
+    `known` are rows with headline_id, event_id and headline; `candidates` are stored events
     near each vector with their cosines. One that is not among `known` was
     embedded by a run that died before it stored anything, or is too old, and is no
     story to repeat. Headlines are compared with those before them, too.
@@ -174,18 +182,18 @@ def tell_apart(
     import numpy as np
 
     for row in known:
-        stories.add(row["headline"], row["event_id"])
+        first = row["headline_id"] == row["event_id"]
+        stories.add(row["headline"], row["event_id"], stored=first)
     stored = set(stories.by_event)
-    near = [[e for e, _ in each if e in stored] for each in candidates]
+    near = [{e: cosine for e, cosine in each if e in stored} for each in candidates]
     stories.prepare({e for each in near for e in each})
     made = np.asarray(vectors, dtype=float).reshape(len(headlines), -1)
     own: list[tuple[int, str]] = []  # places of earlier headlines of this batch, and their stories
     found = []
     for place, headline in enumerate(headlines):
         batch = list(_alike(made, place, own))
-        events = dict.fromkeys([*near[place], *(e for e, _ in batch)])
-        similar = _found(headline, made[place], list(events), stories)
-        kind, event_id, alike = similar
+        cosines = dict(batch) | near[place]
+        kind, event_id, alike = _found(headline, made[place], cosines, stories)
         telling = Telling(headline, event_id, market, 1.0 if kind == "first" else alike, kind)
         related = [*candidates[place], *batch]
         others = dict.fromkeys(e for e, cosine in related if cosine >= RELATED and e != event_id)
@@ -196,7 +204,7 @@ def tell_apart(
 
 
 def _found(
-    headline: Headline, vector: NDArray[Any], events: Sequence[str], stories: Stories
+    headline: Headline, vector: NDArray[Any], cosines: Mapping[str, float], stories: Stories
 ) -> tuple[str, str, float]:
     """Return how a headline's story was found, which it is, and the likeness."""
     if same := stories.by_key.get(exact_key(headline.text)):
@@ -205,7 +213,7 @@ def _found(
     worded = stories.near(headline.text, reading)
     if worded[0]:
         return "near", worded[1], min(worded[0], 1.0)
-    meant = stories.semantic(reading, vector, events)
+    meant = stories.semantic(reading, vector, cosines)
     if meant[0] >= SAME:
         return "semantic", meant[1], min(meant[0], 1.0)
     return "first", headline.id, min(meant[0], 1.0)

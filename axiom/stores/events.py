@@ -51,7 +51,8 @@ class EventStore:
     def _join_lines(self, cursor: Cursor, related: Sequence[tuple[str, str]]) -> None:
         ones, others = [one for one, _ in related], [other for _, other in related]
         cursor.execute(self._sql["lines_to_join"], {"ones": ones, "others": others})
-        moves = joined_lines([(row["one"], row["other"]) for row in cursor.fetchall()])
+        rows: list[Any] = cursor.fetchall()
+        moves = joined_lines([(row["one"], row["other"]) for row in rows])
         insert_rows(cursor, self._sql["join_lines"], list(moves.items()))
 
     def newest(self, market: str, limit: int = 20) -> list[dict[str, Any]]:

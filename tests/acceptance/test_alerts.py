@@ -15,7 +15,7 @@ from tests.fakes.mail import MailServer
 
 SETTINGS = {
     "AXIOM_HEARTBEAT_S": "0.5", "AXIOM_GONE_AFTER_S": "4", "AXIOM_ALERT_EVERY_S": "0.5",
-    "AXIOM_ALERT_CLEAR_AFTER_S": "0", "AXIOM_ALERT_SETTLED_S": "5",
+    "AXIOM_ALERT_CLEAR_AFTER_S": "0", "AXIOM_ALERT_SETTLED_S": "4",
     "AXIOM_ALERT_TO": "ann@example.org", "FLOWER_ADDRESS": "127.0.0.1",
 }  # fmt: skip
 COMMANDS = {

@@ -88,6 +88,8 @@ def test_a_changed_schedule_is_followed_within_5_s_and_a_backfill_does_not_delay
         assert ended["state"] == "cancelled"
         assert not {"queued", "running"} & set(ended["states"])
         stack.axiom("schedule", "ingestion", "--default")
+        stack.axiom("pause", "ingestion")  # what is left active would keep the next from starting
+        wait_for(lambda: not stack.ledger.idle(), what="the end of every run")
         end(worker)
 
 

@@ -53,13 +53,15 @@ SELECT number FROM alert_round WHERE number = %(number)s FOR UPDATE;
 SELECT claimed_at, by, EXTRACT(epoch FROM clock_timestamp() - claimed_at) AS age_s
 FROM alert_round WHERE claimed_at > '-infinity';
 
--- :see open an alert, or note that its cause is still there
+-- :see open an alert, or note that its cause is still there; what became critical is told again
 INSERT INTO alerts (id, cause, rule, pipeline, severity, subject, detail, hint, state, seen_at)
 VALUES (%(id)s, %(cause)s, %(rule)s, %(pipeline)s, %(severity)s, %(subject)s, %(detail)s,
         %(hint)s, 'open', clock_timestamp())
 ON CONFLICT (cause) WHERE state IN ('open', 'acknowledged') DO UPDATE
 SET seen_at = clock_timestamp(), count = alerts.count + 1, subject = excluded.subject,
-    detail = excluded.detail, severity = excluded.severity
+    detail = excluded.detail, severity = excluded.severity, hint = excluded.hint,
+    told_at = CASE WHEN excluded.severity = 'critical' AND alerts.severity <> 'critical'
+                   THEN NULL ELSE alerts.told_at END
 RETURNING id, count = 1 AS opened;
 
 -- :clear resolve what was judged and not seen for a while; longer, for what came back of late

@@ -30,7 +30,7 @@ class Limits:
     disk_free_mb: int = 1024
     budget_share: float = 0.8
     gone_after_s: float = 20.0
-    settled_s: float = 30.0  # what died and came back is told for so long
+    settled_s: float = 15.0  # what died and came back is told for so long
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ import pytest
 
 from axiom.analysts.batches import Batches
 from axiom.analysts.gateway import make_call, numbered
-from axiom.analysts.sdk import make_request
 from axiom.analysts.question import Answer, Question
+from axiom.analysts.sdk import make_request
 from axiom.config import Settings
-from axiom.errors import AxiomError, BudgetSpent, ConfigError, InBatch, Refused, StoreUnavailable
+from axiom.errors import AxiomError, BudgetSpent, InBatch, Refused, StoreUnavailable
 from axiom.flow import CURRENT, Context
 from axiom.paid import is_of_batch
 from axiom.stores.artifacts import MemoryArtifacts

@@ -62,6 +62,17 @@ def ok(said: Said) -> str:
     return said.out
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["graph", "graph show", "graph history", "graph path", "graph top", "graph communities",
+     "search", "prices", "export"],
+)  # fmt: skip
+def test_help_fits_and_leaves_nothing_out(axiom: Axiom, command: str) -> None:
+    said = ok(axiom(*command.split(), "--help"))
+    assert said.startswith(f"Usage: axiom {command}")
+    assert "..." not in said.partition("\n")[2]
+
+
 def test_the_graph_is_shown_as_it_is_and_as_it_was(filled: Axiom) -> None:
     assert "1 edges of replay, now." in ok(filled("graph"))
     assert f"2 edges of replay, as known at {AT:%Y-%m-%d %H:%M:%S}." in ok(

@@ -79,12 +79,12 @@ def test_without_alerts_it_says_so_and_ends_well(axiom: Axiom, alerts: AlertStor
     assert axiom("alerts", "--json").json == {"alerts": [], "mutes": [], "unsent": []}
 
 
-def test_a_critical_alert_is_exit_code_three_until_somebody_looks_after_it(
+def test_a_critical_alert_is_exit_code_six_until_somebody_looks_after_it(
     axiom: Axiom, alerts: AlertStore
 ) -> None:
     raised(alerts, DOWN, EVIL)
     said = axiom("alerts")
-    assert said.code == 3
+    assert said.code == 6
     assert "Chroma is away" in said.out
     assert said.out.index("critical") < said.out.index("warning")
     [first, second] = axiom("alerts", "list", "--json").json["alerts"]
@@ -108,7 +108,7 @@ def test_what_is_muted_is_no_exit_code_and_is_told(axiom: Axiom, alerts: AlertSt
     assert said.code == 0
     assert "muted" in said.out
     assert axiom("alerts", "unmute", "service_down", "--json").json["changed"]
-    assert axiom("alerts").code == 3
+    assert axiom("alerts").code == 6
 
 
 def test_what_has_passed_is_listed_with_all(axiom: Axiom, alerts: AlertStore) -> None:
@@ -123,7 +123,7 @@ def test_what_has_passed_is_listed_with_all(axiom: Axiom, alerts: AlertStore) ->
 @pytest.mark.parametrize(
     ("command", "sentence", "code"),
     [
-        ("alerts ack nobody", "there is no alert 'nobody'; list them: axiom alerts", 1),
+        ("alerts ack nobody", "there is no alert 'nobody'; list them: axiom alerts", 4),
         ("alerts mute nonsense", "'nonsense' is no rule (run_late, run_failed", 2),
         ("alerts mute graph --for ever", "'ever' is no length of time, such as 30min", 2),
         ("alerts mute graph --for 0h", "'0h' is no length of time", 2),
@@ -192,13 +192,13 @@ def test_queues_say_what_waits_and_who_works(
     assert (rows["io"]["workers"], rows["cpu"]["workers"]) == (["io@here"], [])
 
 
-def test_a_process_that_is_gone_is_exit_code_three_until_it_is_forgotten(
+def test_a_process_that_is_gone_is_exit_code_six_until_it_is_forgotten(
     axiom: Axiom, alerts: AlertStore, redis_url: str
 ) -> None:
     process(redis_url, "io@here", size=6, busy=2, memory_bytes=7 << 20)
     process(redis_url, "a-machine-with-a-long-name.example.org", 90)
     said = axiom("workers")
-    assert said.code == 3
+    assert said.code == 6
     assert fits(said)
     assert re.search(r"gone 9\d s", said.out)
     living = axiom("workers", "--forget", "io@here")

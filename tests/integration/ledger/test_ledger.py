@@ -68,6 +68,8 @@ def test_a_run_whose_process_has_gone_makes_room(postgres_url: str, ledger: Ledg
     claim(ledger, "one", engine="langgraph")
     assert claim(ledger, "two", AT + MINUTE, engine="langgraph").run.state is RunState.SKIPPED
     elsewhere.close()
+    locks = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    _eventually(lambda: not ledger._db.query(locks))  # the server hears of it a little later
     assert claim(ledger, "three", AT + 2 * MINUTE, engine="langgraph").granted
     gone = ledger.run("one")
     assert (gone.state, gone.reason) == (RunState.CANCELLED, "its process ended")

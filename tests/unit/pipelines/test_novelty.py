@@ -30,7 +30,7 @@ def held() -> NoveltyScore:
 
 def told(*texts: str, known: Sequence[tuple[str, str]] = ()) -> list[Found]:
     headlines = [Headline(text, NOW + timedelta(minutes=n), "a") for n, text in enumerate(texts)]
-    rows = [{"event_id": event, "headline": text} for event, text in known]
+    rows = [{"headline_id": event, "event_id": event, "headline": text} for event, text in known]
     near = [[(event, 0.9) for event, _ in known]] * len(texts)
     vectors = embed(list(texts))
     return tell_apart(headlines, rows, vectors, near, Stories(embed, CANONICAL), "replay")
@@ -85,6 +85,23 @@ def test_few_words_changed_are_found_by_wording_and_other_words_by_meaning() -> 
 def test_a_stored_story_is_found_and_its_novelty_is_small() -> None:
     [again] = told("Tesla recalls 2 million cars", known=[("e1", "Tesla recalls 2 million cars")])
     assert (again.telling.event_id, again.telling.found_by, again.likeness) == ("e1", "exact", 1.0)
+
+
+def test_a_stored_story_is_found_by_its_other_tellings_too() -> None:
+    first, second = "Chip designer Arm sues Qualcomm", "Arm takes Qualcomm to court over licences"
+    rows = [
+        {"headline_id": "e1", "event_id": "e1", "headline": first},
+        {"headline_id": "h2", "event_id": "e1", "headline": second},
+    ]
+    again = Headline("Arm takes Qualcomm to court on licences", NOW, "b")
+    stories = Stories(embed, CANONICAL)
+    [found] = tell_apart([again], rows, embed([again.text]), [[("e1", 0.7)]], stories, "replay")
+    assert found.telling.event_id == "e1"
+
+
+def test_the_same_headlines_in_any_order_make_the_same_number_of_stories() -> None:
+    texts = ["Intel to cut 15% of its workforce", "Intel cuts 15% of workforce", "Dell to cut 5%"]
+    assert stages(*texts).count("first") == stages(*texts[::-1]).count("first") == 2
 
 
 def test_a_story_is_no_repeat_of_itself_after_a_run_that_died() -> None:

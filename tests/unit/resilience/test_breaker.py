@@ -155,7 +155,7 @@ def test_nothing_is_left_for_ever(client: redis.Redis) -> None:
     assert all(0 < client.ttl(key) <= 86400 for key in keys)
     breaker.record("probe", OK)
     assert client.hkeys(client.keys()[0]) == ["generation"]
-    assert [0 < client.ttl(key) <= 86400 for key in client.keys()] == [True]
+    assert [0 < client.ttl(key) <= 86400 for key in client.scan_iter()] == [True]
 
 
 @pytest.mark.parametrize("threads", [8])
