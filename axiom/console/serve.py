@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import socket
 import sys
 
@@ -37,6 +38,8 @@ def serve(settings: Settings) -> None:
     )  # fmt: skip
     _beat(f"http://{host}:{port}")
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
+    # uvicorn ends with the signal that it got; by its default that would be death, not an end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listening])
 
 

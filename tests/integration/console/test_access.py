@@ -68,7 +68,7 @@ def test_a_program_without_a_token_gets_401_and_is_told_what_to_send(
 def test_an_operator_sees_every_page(operator: Operator) -> None:
     client, _ = operator
     for path in ("/", "/pipelines/graph", "/runs", "/alerts", "/audit", "/access", "/api",
-                 "/do/trigger/graph", "/api/v1/overview"):  # fmt: skip
+                 "/do/trigger/graph", "/api/v1/overview", "/metrics", "/health"):  # fmt: skip
         assert client.get(path).status_code == 200, path
 
 
