@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+IMITATION = "imitation-"  # what calls and answers that are not Anthropic's are named by
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -45,15 +47,27 @@ class Standing:
 
     `answer` has text, stop_reason and model; `limits` are the dollars that a person
     set, by scope: day, pipeline, run. `in_batch`: it is out already, and comes back later.
+    `busy_s`: for so long a call may be under way of a worker whose connection is gone.
     """
 
     answer: Mapping[str, Any] | None
     attempts: int
     limits: Mapping[str, Decimal] = field(default_factory=dict)
     in_batch: bool = False
+    busy_s: float = 0.0
 
 
 # --- batches ---
+
+
+def batch_call_id(question_hash: str, attempt: int) -> str:
+    """Name a call of a batch: a live call of the same number has another reservation."""
+    return f"{question_hash}-batch-{attempt}"
+
+
+def is_of_batch(call_id: str) -> bool:
+    """Return whether a call is one of a batch."""
+    return "-batch-" in call_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,8 @@ def of_companies(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Q
 
 def of_headlines(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Question]:
     from axiom.analysts.claude import events
-    from axiom.pipelines.events import EntityFinder, _headlines
+    from axiom.pipelines.events import _headlines
+    from axiom.pipelines.linking import EntityFinder
 
     settings = engine.services.settings
     finder = EntityFinder(engine.services.universe.companies)
@@ -230,7 +231,7 @@ def ask_naively(day: Day, fake: FakeClaude) -> None:
 
 
 def naive_request(question: Question) -> dict[str, Any]:
-    from axiom.analysts.gateway import make_request
+    from axiom.analysts.sdk import make_request
 
     return make_request(question) | {"system": question.system}
 

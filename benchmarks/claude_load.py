@@ -452,7 +452,7 @@ def _unsettled(load: Load) -> list[Any]:
 
 
 def _compared(load: Load, runs: Sequence[str], questions: Sequence[Question]) -> list[Figure]:
-    from axiom.analysts.gateway import make_request
+    from axiom.analysts.sdk import make_request
     from axiom.embedded.fake_claude.books import question_hash
 
     calls, paid = load.calls(runs), load.paid()

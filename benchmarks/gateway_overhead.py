@@ -74,7 +74,7 @@ def timed_ms(work: Callable[[], Any]) -> float:
 
 
 def measure() -> dict[str, float]:
-    from axiom.analysts.gateway import make_request
+    from axiom.analysts.sdk import make_request
 
     bare: list[float] = []
     ours: list[float] = []

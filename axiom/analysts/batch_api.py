@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from axiom.analysts.gateway import retry_after_s, translated, was_never_sent
+from axiom.analysts.sdk import lacks_credit, may_be_paid, retry_after_s, translated
 from axiom.errors import ServiceDown
 
 PAGE = 100
 # what may go well another time; of anything else the question itself is the cause
+NOT_THE_QUESTIONS = frozenset((401, 403, 404, 408, 409))  # the key's, the address's, the moment's
+UNREADABLE = "unreadable"
 PASSING = frozenset(("api_error", "overloaded_error", "rate_limit_error", "timeout_error"))
 
 
@@ -29,11 +31,12 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class NotCreated:
-    """There is no batch. `is_wrong`: nor would there be one if it were tried again."""
+    """There is no batch. `is_wrong`: nor would there be one of the same questions again."""
 
     reason: str
     is_wrong: bool = False
     is_down: bool = False
+    is_told: bool = False  # to who asks: somebody must do something about it
     retry_in_s: float | None = None
 
 
@@ -57,7 +60,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one question. `kind`: succeeded, errored, expired, canceled."""
+    """What became of one question. `kind`: succeeded, errored, expired, canceled, unreadable."""
 
     custom_id: str
     kind: str
@@ -87,11 +90,14 @@ class BatchApi:
         except anthropic.APIStatusError as error:
             if error.status_code >= 500:  # an error that was said after it was made looks the same
                 return Unsure(_said(error))
-            return NotCreated(str(translated(error)), is_wrong=True)
+            reason = str(translated(error))
+            if error.status_code in NOT_THE_QUESTIONS or lacks_credit(error):
+                return NotCreated(reason, retry_in_s=retry_after_s(error), is_told=True)
+            return NotCreated(reason, is_wrong=True)
         except anthropic.APIConnectionError as error:
-            if was_never_sent(error):
-                return NotCreated(_said(error), is_down=True)
-            return Unsure(_said(error))
+            if may_be_paid(error):
+                return Unsure(_said(error))
+            return NotCreated(_said(error), is_down=True)
         except anthropic.AnthropicError as error:
             return Unsure(_said(error))
 
@@ -135,10 +141,9 @@ class BatchApi:
         while True:
             with _read():
                 line = next(lines, None)
-                if line is None:
-                    return
-                result = _result(line)
-            yield result  # out of the block: what its reader raises is the reader's
+            if line is None:
+                return
+            yield _result(line)  # out of the block: what its reader raises is the reader's
 
 
 @contextmanager
@@ -170,13 +175,20 @@ def _listed(batch: Any) -> Listed:
 
 
 def _result(line: Any) -> Result:
-    result = line.result
+    name = str(getattr(line, "custom_id", ""))
+    try:
+        return _told(name, line.result)
+    except (AttributeError, TypeError) as error:  # of an odd shape: it holds up no other
+        return Result(name, UNREADABLE, error=type(error).__name__)
+
+
+def _told(name: str, result: Any) -> Result:
     if result.type == "succeeded":
-        return Result(line.custom_id, "succeeded", result.message)
+        return Result(name, "succeeded", result.message)
     if result.type == "errored":
         error = result.error.error
         return Result(
-            line.custom_id, "errored", error=f"{error.type}: {error.message[:300]}",
+            name, "errored", error=f"{error.type}: {error.message[:300]}",
             is_wrong=error.type not in PASSING,
         )  # fmt: skip
-    return Result(line.custom_id, result.type)
+    return Result(name, result.type)

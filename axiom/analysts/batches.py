@@ -20,29 +20,29 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 import structlog
 
-from axiom.analysts.batch_api import BatchApi, Created, NotCreated, Result
-from axiom.analysts.gateway import (
-    BUDGET_RETRY_S,
-    Book,
-    Gateway,
-    Limits,
-    make_call,
-    make_request,
-    read_usage,
-    reserve,
-)
+from axiom.analysts.batch_api import UNREADABLE, BatchApi, Created, NotCreated, Result
+from axiom.analysts.gateway import Book, Gateway, make_call
 from axiom.analysts.prices import compute_usd
+from axiom.analysts.purse import RETRY_S, Purse
 from axiom.analysts.question import Answer, Question
-from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, InBatch, ServiceDown
+from axiom.analysts.sdk import make_request, read_message
+from axiom.errors import (
+    AxiomError,
+    BreakerOpen,
+    BudgetSpent,
+    InBatch,
+    ServiceDown,
+    StoreUnavailable,
+)
 from axiom.flow import CURRENT
-from axiom.paid import Call, Place, Submission, Waiting
+from axiom.paid import IMITATION, Call, Place, Submission, Waiting
 from axiom.resilience.breaker import Breaker, Outcome
 from axiom.resilience.budget import Budget
 from axiom.resilience.guard import Attempt, watched
@@ -50,6 +50,7 @@ from axiom.resilience.guard import Attempt, watched
 log = structlog.get_logger(__name__)
 CAN_WAIT = frozenset(("graph", "correlation"))  # hourly; headlines are news
 IMITATION_BATCH = "msgbatch_fake_"
+NOT_CLAUDE = "ANTHROPIC_BASE_URL: an imitation answers there; start it with --fake-claude"
 NANO = Decimal("1e-9")  # the books are kept in these
 SKEW = timedelta(minutes=1)  # how far the API's clock may be behind the database's
 
@@ -104,17 +105,15 @@ class BatchingGateway:
         # under no lock: what is queued although it was just answered is not handed in
         if found := self.queue.answer(name):
             return gateway.known(name, found)
-        call = make_call(
-            question, name, id=name, attempt=0, imitation=gateway.imitation, batch=True
-        )
-        raise _not_yet(self.queue.put(call, make_request(question)))
+        call = make_call(question, name, attempt=0, imitation=gateway.imitation, batch=True)
+        raise _not_yet(self.queue.put(replace(call, id=name), make_request(question)))
 
 
 def _not_yet(place: Place) -> AxiomError:
     if place.state == "refused":
         return AxiomError(place.reason or "Claude refused the request")
     if place.state == "queued" and place.reason:
-        return BudgetSpent(place.reason, BUDGET_RETRY_S)
+        return BudgetSpent(place.reason, RETRY_S)
     return InBatch()
 
 
@@ -142,10 +141,10 @@ class Batches:
 
     book: BatchBook
     queue: Queue
+    purse: Purse
     budget: Budget
     breaker: Breaker
     api: BatchApi
-    limits: Limits
     policy: Policy
     imitation: bool = False
 
@@ -175,10 +174,16 @@ class Batches:
         waiting = self.queue.queued()
         if not self._is_time(waiting):
             return
+        self._hand_in([each.call for each in waiting])
+
+    def _hand_in(self, calls: Sequence[Call]) -> None:
         with watched(self.breaker) as attempt:
-            going = self._reserved([each.call for each in waiting])
-            if going:
-                self._create(going, attempt)
+            going = self._reserved(calls)
+            apart = self._create(going, attempt) if going else []
+        for part in apart:
+            mine = {call.question_hash for call in part}
+            queued = [each.call for each in self.queue.queued()]
+            self._hand_in([call for call in queued if call.question_hash in mine])
 
     def _is_time(self, waiting: Sequence[Waiting]) -> bool:
         if not waiting:
@@ -196,7 +201,7 @@ class Batches:
         going: list[Call] = []
         for call in calls:
             try:
-                reserve(self.budget, self.limits, by_hand, call)
+                self.purse.reserve(call, by_hand)
             except BudgetSpent as error:
                 self.queue.hold_back(call, str(error))
                 continue
@@ -205,12 +210,13 @@ class Batches:
                 break
         return going
 
-    def _create(self, going: Sequence[Call], attempt: Attempt) -> None:
+    def _create(self, going: Sequence[Call], attempt: Attempt) -> list[Sequence[Call]]:
+        """Hand a batch in; return its halves where it is refused for one of its questions."""
         submission = f"submission-{uuid.uuid4().hex}"
         taken = self.queue.begin(submission, going)
         self._release({call.id for call in going} - {call.id for call, _ in taken})
         if not taken:
-            return
+            return []
         made = self.api.create(
             [{"custom_id": _custom_id(call), "params": request} for call, request in taken]
         )
@@ -220,10 +226,11 @@ class Batches:
             self._created(submission, made.batch_id, calls)
         elif isinstance(made, NotCreated):
             attempt.outcome = Outcome.SERVICE_FAILURE if made.is_down else Outcome.IGNORED
-            self._not_created(made, calls)
+            return self._not_created(made, calls)
         else:  # `_find_out` will
             attempt.outcome = Outcome.SERVICE_FAILURE
             log.warning("batch_unsure", submission=submission, reason=made.reason)
+        return []
 
     def _release(self, left_out: Set[str]) -> None:
         for call_id in left_out - self.book.begun(list(left_out)) if left_out else ():
@@ -231,19 +238,24 @@ class Batches:
 
     def _created(self, submission: str, batch_id: str, calls: Sequence[Call]) -> None:
         if batch_id.startswith(IMITATION_BATCH) and not self.imitation:
-            reason = "ANTHROPIC_BASE_URL: an imitation answers there; start it with --fake-claude"
-            self._not_created(NotCreated(reason, is_wrong=True), calls)
+            for call in calls:
+                self._refuse(call, NOT_CLAUDE)
             return
         self.queue.created(submission, batch_id)
         log.info("batch_submitted", batch=batch_id, questions=len(calls))
 
-    def _not_created(self, why: NotCreated, calls: Sequence[Call]) -> None:
+    def _not_created(self, why: NotCreated, calls: Sequence[Call]) -> list[Sequence[Call]]:
         log.warning("batch_not_made", questions=len(calls), reason=why.reason)
+        if why.is_wrong and len(calls) == 1:
+            self._refuse(calls[0], why.reason)
+            return []
+        delay_s = 0.0 if why.is_wrong else why.retry_in_s or self.policy.retry_s
         for call in calls:
-            if why.is_wrong:
-                self._refuse(call, why.reason)
-            else:
-                self._again(call, why.reason, delay_s=why.retry_in_s or self.policy.retry_s)
+            self._again(call, why.reason, delay_s=delay_s)
+            if why.is_told:
+                self.queue.hold_back(call, why.reason)
+        half = len(calls) // 2
+        return [calls[:half], calls[half:]] if why.is_wrong else []
 
     # --- what nobody noted ---
 
@@ -283,7 +295,8 @@ class Batches:
         for result in self.api.results(batch_id):
             read += 1
             if call := left.pop(result.custom_id, None):
-                self._settle(call, result)
+                with _passing("result_not_settled", batch=batch_id, call=call.id):
+                    self._settle(call, result)
         if read >= size:  # else the body was cut off, and is read again
             for call in left.values():
                 self._lost(call, "not among the results of its batch")
@@ -294,22 +307,23 @@ class Batches:
             self._answered(call, result.message)
         elif result.is_wrong:
             self._refuse(call, f"Claude refused the request ({result.error})")
+        elif result.kind == UNREADABLE:
+            self._lost(call, f"{UNREADABLE}: {result.error}")
         else:
             delay_s = self.policy.retry_s if result.kind == "errored" else 0.0
             self._again(call, result.error or result.kind, delay_s=delay_s)
 
     def _answered(self, call: Call, message: Any) -> None:
         try:
-            usage = read_usage(message.usage)
-            text = "".join(block.text for block in message.content if block.type == "text")
-            model, stop_reason = message.model, message.stop_reason or "none"
-            usd = compute_usd(call.model, usage, batch=True).quantize(NANO)
+            said = read_message(message)
+            usd = compute_usd(call.model, said.usage, batch=True).quantize(NANO)
         except (AttributeError, TypeError) as error:
             self._lost(call, f"unreadable: {type(error).__name__}")
             return
         self.book.finish(
-            call, usage, usd, text=text, stop_reason=stop_reason, model=model, request_id=None
-        )
+            call, said.usage, usd, text=said.text, stop_reason=said.stop_reason,
+            model=said.model, request_id=None,
+        )  # fmt: skip
         self.budget.settle(call.id, usd)
         self.queue.done(call)
 
@@ -332,13 +346,17 @@ class Batches:
 
 
 def _custom_id(call: Call) -> str:
-    return call.question_hash.removeprefix("imitation-")  # at most 64 characters
+    return call.question_hash.removeprefix(IMITATION)  # at most 64 characters
 
 
 @contextmanager
 def _passing(event: str, **facts: str) -> Iterator[None]:
-    """Leave to the next round what the service does not give now."""
+    """Leave to the next round what cannot be done now: it holds up nothing else."""
     try:
         yield
+    except StoreUnavailable:
+        raise
     except (ServiceDown, BreakerOpen) as error:
         log.warning(event, reason=str(error), **facts)
+    except Exception:
+        log.exception(event, **facts)

@@ -1,7 +1,7 @@
 """The one way to Claude: nothing is asked but through here, or in a batch (`batches.py`).
 
-In this order: the answer store (was this very question answered?), the budget, retry, and
-for each attempt the breaker, the global rate limit, the bulkhead, and the call. A call is
+In this order: the answer store (was this very question answered?), retry, and for each attempt
+the budget, the breaker, the global rate limit, the bulkhead, and the call. A call is
 booked at its worst before it is made and at its cost together with its answer, so that a
 process may die on any line: nothing is paid twice that was answered, and the books never
 say less than what was spent.
@@ -16,34 +16,39 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property
 from typing import Any, Protocol
 
-import structlog
-
 from axiom.analysts.prices import compute_usd, compute_worst_usd
+from axiom.analysts.purse import NotKnown, Purse
 from axiom.analysts.question import Answer, Question
-from axiom.errors import AxiomError, BudgetSpent, ConfigError, InBatch, ServiceDown
+from axiom.analysts.sdk import (
+    SERVICE_RETRY_S,
+    Message,
+    is_service_failure,
+    is_worth_it,
+    kind,
+    make_request,
+    may_be_paid,
+    read_message,
+    retry_after_s,
+    translated,
+)
+from axiom.errors import ConfigError, InBatch, Refused, ServiceDown, StoreUnavailable
 from axiom.flow import CURRENT
-from axiom.model import Json
-from axiom.paid import Call, Standing, Usage
+from axiom.paid import IMITATION, Call, Standing, Usage
 from axiom.resilience import retry
 from axiom.resilience.breaker import Outcome
-from axiom.resilience.budget import Budget, Reserved, Spent
+from axiom.resilience.budget import Reserved, Spent, Untold
 from axiom.resilience.guard import Attempt, Guard
 from axiom.resilience.rate_limit import Costs
 from axiom.resilience.store import Step
 from axiom.telemetry import traces
 
-log = structlog.get_logger(__name__)
 BYTES_PER_TOKEN = 4  # an estimate; the limiter learns how far it is off
 REQUEST_BYTES = 400  # what frames a question, at most
-BUDGET_RETRY_S = 60.0
-SERVICE_RETRY_S = 10.0
 IMITATION_ID = "msg_fake_"
 # a thread is held for seconds; what takes longer comes back as a message
 RETRY = retry.Policy(attempts=3, base_s=0.5, ceiling_s=5.0, total_s=15.0)
@@ -53,23 +58,17 @@ _rng = random.Random()
 class Book(Protocol):
     """Keeps calls and answers; see `axiom/stores/calls.py`."""
 
-    def asking(self, question_hash: str) -> AbstractContextManager[Standing]: ...  # noqa: D102
+    def asking(  # noqa: D102
+        self, draft: Call, lease_s: float
+    ) -> AbstractContextManager[Standing]: ...
     def begin(self, call: Call) -> None: ...  # noqa: D102
+    def withdraw(self, call: Call) -> None: ...  # noqa: D102
     def finish(  # noqa: D102
         self, call: Call, usage: Usage, usd: Decimal, *,
         text: str, stop_reason: str, model: str, request_id: str | None,
     ) -> None: ...  # fmt: skip
     def fail(self, call: Call, outcome: str, request_id: str | None = None) -> None: ...  # noqa: D102
     def lose(self, call: Call, outcome: str) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Dollars that may be spent: in a UTC day, by a pipeline in a day, by a run."""
-
-    day_usd: Decimal
-    pipeline_usd: Decimal
-    run_usd: Decimal
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,11 @@ class Gateway:
     """
 
     book: Book
-    budget: Budget
+    purse: Purse
     guard: Callable[[str], Guard]
     client: Callable[[], Any]
-    limits: Limits
+    lease_s: float  # longer than any call may take: who has not ended it by then is dead
     imitation: bool = False
-    budget_retry_s: float = 60.0  # until a question that could not be paid is put again
     policy: retry.Policy = RETRY
     sleep: Callable[[float], None] = time.sleep
 
@@ -97,21 +95,24 @@ class Gateway:
             BudgetSpent: the worst case of this question cannot be paid now.
             BreakerOpen, ServiceDown: the service is down.
             InBatch: it was handed in with a batch, and its answer is to come.
-            Refused: its turn has not come.
+            Refused: its turn has not come, or another worker may be asking it.
             StoreUnavailable: Redis or Postgres is away.
             AxiomError: Claude says that the question is wrong; asking again would not help.
         """
         name = self.name_of(question)
-        with self.book.asking(name) as standing:
+        draft = make_call(question, name, attempt=0, imitation=self.imitation)
+        with self.book.asking(draft, self.lease_s) as standing:
             if standing.answer:
                 return self.known(name, standing.answer)
             if standing.in_batch:  # it is paid already
                 raise InBatch()
-            return self._ask(name, question, standing)
+            if standing.busy_s:  # who asks has lost its connection, or died: it may be paid
+                raise Refused("another worker may be asking this", standing.busy_s)
+            return self._ask(question, draft, standing)
 
     def name_of(self, question: Question) -> str:
         """Return what a question's calls and answer are kept under."""
-        return f"imitation-{question.hash}" if self.imitation else question.hash
+        return f"{IMITATION}{question.hash}" if self.imitation else question.hash
 
     def model_name(self, model: str) -> str:
         """Return what results are to call the model that answered."""
@@ -122,165 +123,154 @@ class Gateway:
         model = self.model_name(found["model"])
         return Answer(found["text"], found["stop_reason"], model, name, known=True)
 
-    def _ask(self, name: str, question: Question, standing: Standing) -> Answer:
-        asked = _Asked(self, name, question, standing)
+    def _ask(self, question: Question, draft: Call, standing: Standing) -> Answer:
+        asked = _Asked(self, question, draft, standing)
         retrying = retry.retrying(
-            self.policy, worth_it=_worth_it, retry_after_s=retry_after_s,
+            self.policy, worth_it=is_worth_it, retry_after_s=retry_after_s,
             clock=time.monotonic, sleep=self.sleep, rng=_rng,
         )  # fmt: skip
         try:
             return retrying(asked.attempt)
         except Exception as error:
-            asked.release()
+            with suppress(StoreUnavailable):  # then the sweep counts it at its worst
+                asked.withdraw()
             raise translated(error) from error
 
 
 class _Asked:
-    """One question on its way: its reservation and its attempts."""
+    """One question on its way through its attempts; pays for them (`guard.Payer`)."""
 
-    def __init__(self, gateway: Gateway, name: str, question: Question, standing: Standing) -> None:
-        self._gateway, self._name, self._question = gateway, name, question
-        self._attempts, self._set_by_hand = standing.attempts, standing.limits
-        self._call = self._next_call()
-        self._is_reserved = self._may_be_paid = False
-
-    def _next_call(self) -> Call:
-        self._attempts += 1
+    def __init__(
+        self, gateway: Gateway, question: Question, draft: Call, standing: Standing
+    ) -> None:
+        self._gateway, self._question, self._set_by_hand = gateway, question, standing.limits
         # who comes after a crash before the call finds the same reservation and turn
-        return make_call(
-            self._question, self._name, id=f"{self._name}-{self._attempts}",
-            attempt=self._attempts, imitation=self._gateway.imitation,
-        )  # fmt: skip
+        self._call = numbered(draft, standing.attempts + 1)
+        self._is_booked = True  # by the store, when it was asked for the answer
+        self._is_made = False  # what may be paid stays booked and reserved, whatever happens
+        self._costs = Costs(_size(question) // BYTES_PER_TOKEN, question.max_tokens)
 
-    # --- budget ---
+    # --- money ---
 
-    def _reserving(self) -> Step[Reserved | Spent]:
-        gateway = self._gateway
-        return reserving(gateway.budget, gateway.limits, self._set_by_hand, self._call)
+    def reserving(self) -> Step[Reserved | Spent | Untold]:
+        """Return what puts the call's worst case aside."""
+        return self._gateway.purse.reserving(self._call, self._set_by_hand)
 
-    def _overspent(self, spent: Spent) -> BudgetSpent:
-        self._is_reserved = False
-        return overspent(spent, self._call, self._gateway.budget_retry_s)
+    def releasing(self) -> Step[bool]:
+        """Return what gives it back."""
+        return self._gateway.purse.budget.releasing(self._call.id)
 
-    def release(self) -> None:
-        """Give back what was put aside for a call that was not made.
+    def refusal(self, answer: Spent | Untold) -> Exception:
+        """Say which budget cannot pay."""
+        return self._gateway.purse.refusal(answer, self._call)
 
-        What may be paid stays reserved until the book says what became of it: the sweep asks.
-        """
-        if self._is_reserved and not self._may_be_paid:
-            self._gateway.budget.release(self._call.id)
-            self._is_reserved = False
-
-    def _spend(self, attempt: Attempt, usd: Decimal) -> None:
-        attempt.also.append(self._gateway.budget.settling(self._call.id, usd))
-        self._is_reserved = self._may_be_paid = False
+    def withdraw(self) -> None:
+        """Strike the call out if it was not made: who dies while it waits has paid nothing."""
+        if self._is_booked and not self._is_made:
+            self._gateway.book.withdraw(self._call)
+            self._is_booked = False
 
     # --- attempts ---
 
     def attempt(self) -> Answer:
         """Put the question once."""
-        question, costs = self._question, self._costs
-        reserve = None if self._is_reserved else self._reserving()
-        self._is_reserved = True
-        guard = self._gateway.guard(question.model)
-        with guard.attempt(self._call.id, costs, reserve, self._overspent) as attempt:
-            self._may_be_paid = True
-            self._gateway.book.begin(self._call)
-            return self._called(attempt, costs)
+        try:
+            return self._put()
+        except NotKnown as error:
+            self._gateway.purse.learn(error.untold)
+            return self._put()
 
-    def _called(self, attempt: Attempt, costs: Costs) -> Answer:
+    def _put(self) -> Answer:
+        guard = self._gateway.guard(self._question.model)
+        with guard.attempt(self._call.id, self._costs, self) as attempt:
+            if not self._is_booked:
+                self._gateway.book.begin(self._call)
+            self._is_booked = self._is_made = True
+            return self._called(attempt)
+
+    def _called(self, attempt: Attempt) -> Answer:
         import anthropic
 
-        try:
-            with traces.claude_call(self._call.model, self._question.max_tokens) as seen:
-                raw = self._gateway.client().messages.with_raw_response.create(**self.request)
+        with traces.claude_call(self._call.model, self._question.max_tokens) as seen:
+            try:
+                request = make_request(self._question)
+                raw = self._gateway.client().messages.with_raw_response.create(**request)
+            except (anthropic.APIStatusError, anthropic.APIConnectionError) as error:
+                self._failed(attempt, error)
+                raise
+            try:
                 message = raw.parse()
+                said = read_message(message)
+                usd = compute_usd(self._call.model, said.usage)
                 seen(message)
-        except anthropic.APIStatusError as error:
-            self._failed(attempt, error)
-            raise
-        except anthropic.APIConnectionError as error:
-            self._unanswered(attempt, error, costs)
-            raise
-        except anthropic.AnthropicError as error:  # an answer that cannot be read was paid
-            self._lost(attempt, f"unreadable: {type(error).__name__}", costs)
-            raise
-        return self._answered(attempt, message, dict(raw.headers))
+            except (anthropic.AnthropicError, AttributeError, TypeError, ValueError) as error:
+                self._unreadable(attempt, error)
+                raise ServiceDown("Claude's answer cannot be read", SERVICE_RETRY_S) from error
+        return self._answered(attempt, said, usd, raw.headers)
 
-    def _answered(self, attempt: Attempt, message: Any, headers: Mapping[str, str]) -> Answer:
-        usage, call = read_usage(message.usage), self._call
-        if message.id.startswith(IMITATION_ID) and not self._gateway.imitation:
+    def _answered(
+        self, attempt: Attempt, said: Message, usd: Decimal, headers: Mapping[str, str]
+    ) -> Answer:
+        usage, call, gateway = said.usage, self._call, self._gateway
+        if said.id.startswith(IMITATION_ID) and not gateway.imitation:
+            self._end(attempt, "an imitation", is_lost=False)
             raise ConfigError(
                 "ANTHROPIC_BASE_URL", "an imitation answers there; start it with --fake-claude"
             )
-        text = "".join(block.text for block in message.content if block.type == "text")
-        usd = compute_usd(call.model, usage)
-        self._gateway.book.finish(
-            call, usage, usd, text=text, stop_reason=message.stop_reason or "none",
-            model=message.model, request_id=headers.get("request-id"),
-        )  # fmt: skip
         attempt.outcome = Outcome.OK
         attempt.costs = Costs(
             usage.input_tokens + usage.cache_write_5m + usage.cache_write_1h, usage.output_tokens
         )
-        attempt.headers = _limits_of(headers)
-        self._spend(attempt, usd)
-        model = self._gateway.model_name(message.model)
-        return Answer(text, message.stop_reason or "none", model, self._name)
+        attempt.headers = headers
+        attempt.also.append(gateway.purse.budget.settling(call.id, usd))
+        attempt.settle_while(lambda: gateway.book.finish(
+            call, usage, usd, text=said.text, stop_reason=said.stop_reason,
+            model=said.model, request_id=headers.get("request-id"),
+        ))  # fmt: skip
+        model = gateway.model_name(said.model)
+        return Answer(said.text, said.stop_reason, model, call.question_hash)
+
+    # --- attempts that gave no answer ---
 
     def _failed(self, attempt: Attempt, error: Any) -> None:
-        headers = dict(error.response.headers)
-        self._gateway.book.fail(self._call, f"{error.status_code}", headers.get("request-id"))
-        attempt.headers = _limits_of(headers)
-        if error.status_code == 429:
-            attempt.pause_s = retry_after_s(error) or 1.0
-        elif error.status_code >= 500:
+        if is_service_failure(error):
             attempt.outcome = Outcome.SERVICE_FAILURE
-        self._rename(attempt)
+        if status := getattr(error, "status_code", None):
+            attempt.headers = error.response.headers
+            if status == 429 or status >= 500:
+                attempt.pause_s = retry_after_s(error) or (1.0 if status == 429 else 0.0)
+        self._end(attempt, kind(error), is_lost=may_be_paid(error))
 
-    def _rename(self, attempt: Attempt) -> None:
-        # the next attempt has a row, a turn and a reservation of its own
-        self._spend(attempt, Decimal(0))
-        self._call = self._next_call()
-
-    def _unanswered(self, attempt: Attempt, error: BaseException, costs: Costs) -> None:
+    def _unreadable(self, attempt: Attempt, error: Exception) -> None:
         attempt.outcome = Outcome.SERVICE_FAILURE
-        if was_never_sent(error):
-            self._gateway.book.fail(self._call, "not reached")
-            self._rename(attempt)
+        self._end(attempt, f"unreadable: {type(error).__name__}", is_lost=True)
+
+    def _end(self, attempt: Attempt, outcome: str, *, is_lost: bool) -> None:
+        call, gateway = self._call, self._gateway
+        if is_lost:
+            gateway.book.lose(call, outcome)
+            attempt.costs = self._costs
         else:
-            self._lost(attempt, type(error).__name__, costs)
-            attempt.outcome = Outcome.SERVICE_FAILURE
+            gateway.book.fail(call, outcome, (attempt.headers or {}).get("request-id"))
+        usd = call.worst_usd if is_lost else Decimal(0)
+        attempt.also.append(gateway.purse.budget.settling(call.id, usd))
+        # the next attempt has a row, a turn and a reservation of its own
+        self._call = numbered(call, call.attempt + 1)
+        self._is_booked = self._is_made = False
 
-    def _lost(self, attempt: Attempt, outcome: str, costs: Costs) -> None:
-        self._gateway.book.lose(self._call, outcome)
-        self._spend(attempt, self._call.worst_usd)
-        self._call = self._next_call()
-        attempt.costs = costs
 
-    # --- the request ---
-
-    @cached_property
-    def request(self) -> dict[str, Any]:
-        """What is sent: the SDK's arguments."""
-        return make_request(self._question)
-
-    @property
-    def _costs(self) -> Costs:
-        return Costs(self._request_bytes // BYTES_PER_TOKEN, self._question.max_tokens)
-
-    @cached_property
-    def _request_bytes(self) -> int:
-        return _size(self._question)
+def numbered(call: Call, attempt: int) -> Call:
+    """Return the same call as another attempt."""
+    return replace(call, id=f"{call.question_hash}-{attempt}", attempt=attempt)
 
 
 def make_call(
-    question: Question, name: str, *, id: str, attempt: int, imitation: bool, batch: bool = False
+    question: Question, name: str, *, attempt: int, imitation: bool, batch: bool = False
 ) -> Call:
     """Return the call that a question will be, for the step that runs here."""
     here = CURRENT.get()
     return Call(
-        id=id,
+        id=f"{name}-{attempt}",
         attempt=attempt,
         question_hash=name,
         pipeline=here.pipeline if here else "none",
@@ -299,117 +289,3 @@ def make_call(
 def _size(question: Question) -> int:
     texts = (question.system, question.material, *question.earlier, str(question.schema))
     return REQUEST_BYTES + sum(len(text.encode()) for text in texts)
-
-
-def reserving(
-    budget: Budget, limits: Limits, by_hand: Mapping[str, Decimal], call: Call
-) -> Step[Reserved | Spent]:
-    """Return what puts a call's worst case aside, by the settings or what a person set."""
-    today = datetime.now(UTC).date()
-    scopes = {
-        f"day:{today}": by_hand.get("day", limits.day_usd),
-        f"pipeline:{call.pipeline}:{today}": by_hand.get("pipeline", limits.pipeline_usd),
-        f"run:{call.run_id}": by_hand.get("run", limits.run_usd),
-    }
-    return budget.reserving(call.id, scopes, call.worst_usd)
-
-
-def overspent(spent: Spent, call: Call, retry_s: float = BUDGET_RETRY_S) -> BudgetSpent:
-    """Say which budget cannot pay a call."""
-    left_usd = max(spent.limit_usd - spent.spent_usd, 0)
-    return BudgetSpent(
-        f"the budget of {spent.scope} ({spent.limit_usd:.2f} USD) has {left_usd:.4f} USD left; "
-        f"this question may cost {call.worst_usd:.4f}; raise it: axiom budget --help",
-        retry_s,
-    )
-
-
-def reserve(budget: Budget, limits: Limits, by_hand: Mapping[str, Decimal], call: Call) -> None:
-    """Put a call's worst case aside.
-
-    Raises:
-        BudgetSpent: a scope cannot pay it.
-        StoreUnavailable: Redis is away.
-    """
-    if isinstance(answer := reserving(budget, limits, by_hand, call).run(), Spent):
-        raise overspent(answer, call)
-
-
-def make_request(question: Question) -> dict[str, Any]:
-    """Return the arguments of `messages.create`; the system prompt is marked for the cache."""
-    roles = ("assistant", "user")
-    earlier = [{"role": roles[n % 2], "content": text} for n, text in enumerate(question.earlier)]
-    output: dict[str, Json] = {"format": {"type": "json_schema", "schema": dict(question.schema)}}
-    if question.effort:
-        output["effort"] = question.effort
-    mark = {"type": "ephemeral", "ttl": question.ttl}
-    return {
-        "model": question.model,
-        "max_tokens": question.max_tokens,
-        "system": [{"type": "text", "text": question.system, "cache_control": mark}],
-        "messages": [{"role": "user", "content": question.material}, *earlier],
-        "output_config": output,
-    }
-
-
-def read_usage(usage: Any) -> Usage:
-    """Return the tokens of an answer by kind, as the SDK tells them."""
-    created = usage.cache_creation
-    whole = usage.cache_creation_input_tokens or 0
-    long = (created.ephemeral_1h_input_tokens or 0) if created else 0
-    details = getattr(usage, "output_tokens_details", None)
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        thinking_tokens=(getattr(details, "thinking_tokens", 0) or 0) if details else 0,
-        cache_write_5m=whole - long,
-        cache_write_1h=long,
-        cache_read=usage.cache_read_input_tokens or 0,
-    )
-
-
-def _limits_of(headers: Mapping[str, str]) -> dict[str, str]:
-    return {k.lower(): v for k, v in headers.items() if k.lower().startswith("anthropic-ratelimit")}
-
-
-def was_never_sent(error: BaseException) -> bool:
-    """Return whether nobody can have read the request."""
-    import httpx2
-
-    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
-
-
-def _worth_it(error: BaseException) -> bool:
-    import anthropic
-
-    if isinstance(error, anthropic.APIStatusError):
-        return error.status_code == 429 or error.status_code >= 500
-    return isinstance(error, anthropic.APIConnectionError)
-
-
-def retry_after_s(error: BaseException) -> float | None:
-    """Return the seconds that the service asked for."""
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    try:
-        return float(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-
-
-def translated(error: Exception) -> Exception:
-    """Return an error of the SDK in words of ours; any other as it is."""
-    import anthropic
-
-    if isinstance(error, anthropic.AuthenticationError | anthropic.PermissionDeniedError):
-        return ConfigError("ANTHROPIC_API_KEY", "Anthropic does not accept this key")
-    if _worth_it(error):
-        wait_s = retry_after_s(error) or SERVICE_RETRY_S
-        return ServiceDown(f"Claude does not answer ({_kind(error)})", wait_s)
-    if isinstance(error, anthropic.AnthropicError):
-        return AxiomError(f"Claude refused the request ({_kind(error)}): {str(error)[:300]}")
-    return error
-
-
-def _kind(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    return f"status {status}" if status else type(error).__name__

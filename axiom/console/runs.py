@@ -20,7 +20,7 @@ from axiom.ledger.history import Cursor, Side
 from axiom.model import Json, RunState, utcnow
 
 router = APIRouter(include_in_schema=False)
-PAGE, STEPS, LONGEST = 50, 100, 4000
+PAGE, STEPS, LONGEST, BRIEF = 50, 100, 4000, 70
 ACTIVE = (RunState.QUEUED, RunState.RUNNING)
 Filter = Literal["", "queued", "running", "succeeded", "partial", "failed", "skipped", "cancelled"]
 
@@ -149,7 +149,12 @@ def _shown(value: Json) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text)} characters"
 
 
-TEMPLATES.filters["shown"] = _shown
+def _brief(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
+
+
+TEMPLATES.filters |= {"shown": _shown, "brief": _brief}
 
 
 # --- two runs ---
@@ -173,7 +178,8 @@ def differences(a: Side, b: Side) -> list[tuple[str, list[tuple[str, Any, Any]]]
     """Pair what two runs were made of, by heading; equal values too."""
 
     def pairs(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-        return [(key, one.get(key), other.get(key)) for key in sorted({*one, *other})]
+        found = [(key, one.get(key), other.get(key)) for key in sorted({*one, *other})]
+        return sorted(found, key=lambda each: each[1] == each[2])  # what differs comes first
 
     def seconds(side: Side) -> dict[str, str]:
         return {

@@ -13,7 +13,7 @@ no call is made past a breaker that cannot be read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -67,6 +67,7 @@ class Allowed:
 
     probe: bool = False
     transition: Transition | None = None
+    generation: str = field(default="", compare=False)  # to be told when it is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +115,31 @@ class Breaker:
         if answer[0] == "open":
             return Open(float(answer[1]))
         if answer[0] == "closed":
-            return Allowed()
+            return Allowed(generation=answer[1])
         return Allowed(probe=True, transition=self._changed(answer[1], State.HALF_OPEN))
 
-    def record(self, holder: str, outcome: Outcome) -> Transition | None:
+    def record(self, holder: str, outcome: Outcome, generation: str = "") -> Transition | None:
         """Note how the holder's call went; return the change of state that it made.
 
-        Calls that began before the breaker opened change nothing when they end after it.
+        Calls that began before the breaker opened change nothing when they end after it, nor
+        when it was closed again since `generation`.
 
         Raises:
             StoreUnavailable: Redis is away; what happened is not counted.
         """
-        return self.recording(holder, outcome).run()
+        return self.recording(holder, outcome, generation).run()
 
-    def recording(self, holder: str, outcome: Outcome) -> store.Step[Transition | None]:
+    def recording(
+        self, holder: str, outcome: Outcome, generation: str = ""
+    ) -> store.Step[Transition | None]:
         """`record`, as a step to be run with others."""
 
         def read(answer: Any) -> Transition | None:
             before, after, cool_down_s, failures = answer
             return self._changed(before, after, float(cool_down_s), int(failures))
 
-        return store.Step(self._record, self._keys, [*self._args(holder), outcome.value], read)
+        args = [*self._args(holder), outcome.value, generation]
+        return store.Step(self._record, self._keys, args, read)
 
     def status(self) -> Status:
         """Return the state, for people; between cool-down and probe it is still OPEN.

@@ -6,7 +6,12 @@ said to have cost less than it may have, and stays in the list of open calls unt
 books it as lost, which is to settle it at its worst case.
 
 Limits are not stored: each reservation brings them, so a raised limit holds at once. Amounts
-are whole micro-dollars, rounded up when spent and down when allowed.
+are whole micro-dollars, rounded up when spent and down when allowed. A scope whose name ends in
+a star, as in `day:*`, is one of the server's UTC day: no caller's clock decides which.
+
+Redis may forget: it restarts without its last second, or all of it was deleted. Who keeps a book
+asks with `must_know`, and is told which scopes this server was not told of since it last began
+to remember; it says what they have cost (`tell`), and asks again.
 
 Keys: `axiom:limits:{budget}:*`, one cluster slot by the hash tag; each is gone forty days after
 its last use. When Redis is away every method raises StoreUnavailable: no call is made unpaid for.
@@ -54,6 +59,13 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """Say first what these scopes have cost."""
+
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Spending:
     """What a scope has spent so far."""
 
@@ -85,7 +97,8 @@ class Budget:
         self._reserve = store.script(client, "budget_common", "budget_reserve")
         self._close = store.script(client, "budget_common", "budget_close")
         self._open = store.script(client, "budget_open")
-        self._spent = store.script(client, "budget_spent")
+        self._spent = store.script(client, "budget_common", "budget_spent")
+        self._tell = store.script(client, "budget_common", "budget_tell")
 
     def reserve(
         self, call_id: str, limits_usd: Mapping[str, Usd], worst_usd: Usd
@@ -94,20 +107,41 @@ class Budget:
 
         A call id names one attempt. While it is open, reserving again only makes it young again
         and is told by `is_new`; once it is settled or released, reserving again counts again.
+        What is open in other scopes, because the day has changed, is moved.
 
         Raises:
             StoreUnavailable: Redis is away; the call must not be made.
         """
-        return self.reserving(call_id, limits_usd, worst_usd).run()
+        answer = self.reserving(call_id, limits_usd, worst_usd).run()
+        assert not isinstance(answer, Untold)
+        return answer
 
     def reserving(
-        self, call_id: str, limits_usd: Mapping[str, Usd], worst_usd: Usd
-    ) -> store.Step[Reserved | Spent]:
+        self,
+        call_id: str,
+        limits_usd: Mapping[str, Usd],
+        worst_usd: Usd,
+        *,
+        must_know: bool = False,
+    ) -> store.Step[Reserved | Spent | Untold]:
         """`reserve`, as a step to be run with others."""
         limits = [(scope, _whole(limit, math.floor)) for scope, limit in limits_usd.items()]
         pairs = [part for pair in limits for part in pair]
-        args = [call_id, KEPT_S, _whole(worst_usd, math.ceil), *pairs]
+        args = [call_id, KEPT_S, _whole(worst_usd, math.ceil), int(must_know), *pairs]
         return store.Step(self._reserve, self._keys, args, _read_reserved)
+
+    def tell(self, scope: str, cost_usd: Usd, open_usd: Mapping[str, Usd]) -> None:
+        """Say what a scope has cost at least; it is heard once for each memory of the server.
+
+        `open_usd` are calls that may be in flight, at their worst. Those that the budget does
+        not know to be open count until they settle, are released, or reserve themselves.
+
+        Raises:
+            StoreUnavailable: Redis is away.
+        """
+        calls = [p for call, usd in open_usd.items() for p in (call, _whole(usd, math.ceil))]
+        args = ["", KEPT_S, scope, _whole(cost_usd, math.ceil), *calls]
+        store.Step(self._tell, self._keys, args, bool).run()
 
     def settle(self, call_id: str, actual_usd: Usd) -> bool:
         """Replace what a call reserved by what it cost; return whether it was open.
@@ -132,8 +166,11 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away; the worst case counts if this is not repeated.
         """
-        args: store.Args = [call_id, KEPT_S, 0, older_than_s]
-        return store.Step(self._close, self._keys, args, bool).run()
+        return self.releasing(call_id, older_than_s).run()
+
+    def releasing(self, call_id: str, older_than_s: float = 0.0) -> store.Step[bool]:
+        """`release`, as a step to be run with others."""
+        return store.Step(self._close, self._keys, [call_id, KEPT_S, 0, older_than_s], bool)
 
     def open_calls(self, older_than_s: float = 0.0) -> list[OpenCall]:
         """Return the calls that have reserved and not settled, the oldest first.
@@ -149,13 +186,16 @@ class Budget:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        keys = [f"{self._prefix}:scope:{scope}"]
-        return store.Step(self._spent, keys, [], lambda a: Spending(_usd(a[0]), _usd(a[1]))).run()
+        args: store.Args = ["", KEPT_S, scope]
+        read = lambda a: Spending(_usd(a[0]), _usd(a[1]))  # noqa: E731
+        return store.Step(self._spent, self._keys, args, read).run()
 
 
-def _read_reserved(answer: Any) -> Reserved | Spent:
+def _read_reserved(answer: Any) -> Reserved | Spent | Untold:
     if answer[0] == "reserved":
         return Reserved(is_new=answer[1] == "1")
+    if answer[0] == "untold":
+        return Untold(tuple(answer[1:]))
     return Spent(answer[1], *(_usd(amount) for amount in answer[2:]))
 
 

@@ -12,25 +12,29 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 import structlog
 
 from axiom.errors import BreakerOpen, Refused, StoreUnavailable
 from axiom.resilience.breaker import Breaker, Open, Outcome, Transition
-from axiom.resilience.budget import Reserved, Spent
+from axiom.resilience.budget import Reserved, Spent, Untold
 from axiom.resilience.bulkhead import Bulkhead, Entered, Full
 from axiom.resilience.rate_limit import Costs, Granted, RateLimit, Wait
-from axiom.resilience.store import Step, run_together
+from axiom.resilience.store import Step, run_together, send_together
 
 log = structlog.get_logger(__name__)
 HOLD_S = 5.0  # longer waits hand the thread back
-HOLD_ALL_S = 15.0  # all of them together; below this a reservation is not taken for dead
+HOLD_ALL_S = 15.0  # all of them together
 FULL_WAIT_S = 0.1
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def new_holder() -> str:
@@ -41,13 +45,43 @@ def new_holder() -> str:
 
 @dataclass(slots=True)
 class Attempt:
-    """How an attempt ended; the caller fills it in."""
+    """How an attempt ended; the caller fills it in, and may say so before the block ends."""
 
+    settling: Callable[[], Callable[[], None]]  # begins to tell the limits; returns what ends it
     outcome: Outcome = Outcome.IGNORED
     costs: Costs | None = None  # None: the service took nothing from the limits
-    headers: dict[str, str] | None = None
+    headers: Mapping[str, str] | None = None
     pause_s: float = 0.0
     also: list[Step[Any]] = field(default_factory=list)  # to be told in the same message
+    settled: bool = False
+
+    def settle_while(self, keep: Callable[[], None]) -> None:
+        """Tell the limits how it ended while the answer is kept, since neither waits for the other.
+
+        Whoever dies between the two has settled what was spent, and left an open row in the
+        book that the sweep counts at its worst; or the reverse, and the sweep settles.
+        """
+        self.settled, wait = True, self.settling()
+        try:
+            keep()
+        finally:
+            wait()
+
+
+class Payer(Protocol):
+    """Puts the money for an attempt aside."""
+
+    def reserving(self) -> Step[Reserved | Spent | Untold]:
+        """Return what puts its worst case aside; asked again after each wait."""
+
+    def releasing(self) -> Step[bool]:
+        """Return what gives it back, before a wait or when the attempt is refused."""
+
+    def refusal(self, answer: Spent | Untold) -> Exception:
+        """Return the error of who cannot pay."""
+
+    def withdraw(self) -> None:
+        """Forget that the attempt was about to be made, before a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,81 +96,74 @@ class Guard:
     sleep: Callable[[float], None]
 
     @contextmanager
-    def attempt(
-        self,
-        ticket: str,
-        costs: Costs,
-        reserve: Step[Reserved | Spent] | None,
-        refuse: Callable[[Spent], Exception],
-    ) -> Iterator[Attempt]:
+    def attempt(self, ticket: str, costs: Costs, payer: Payer) -> Iterator[Attempt]:
         """Let one attempt through; say on the `Attempt` how it ended.
-
-        `reserve` puts its money aside, unless that was done; `refuse` makes the error of a
-        budget that cannot pay.
 
         Raises:
             BreakerOpen: the service is down.
             Refused: its turn has not come; ask again with the same ticket.
             StoreUnavailable: Redis is away.
+            Exception: the payer's own, when it cannot pay.
         """
         holder = new_holder()
-        self._admit(holder, ticket, costs, reserve, refuse)
-        attempt = Attempt()
+        generation = self._admit(holder, ticket, costs, payer)
+        attempt = Attempt(lambda: self._settling(holder, generation, ticket, attempt))
         try:
             yield attempt
         finally:
-            with suppress(StoreUnavailable):  # leases end by themselves, budgets are swept
-                self._settle(holder, ticket, attempt)
+            if not attempt.settled:
+                attempt.settling()()
 
-    def _admit(
-        self,
-        holder: str,
-        ticket: str,
-        costs: Costs,
-        reserve: Step[Reserved | Spent] | None,
-        refuse: Callable[[Spent], Exception],
-    ) -> None:
-        first: list[Step[Any]] = [reserve] if reserve else []
+    def _admit(self, holder: str, ticket: str, costs: Costs, payer: Payer) -> str:
         waited_s = 0.0
         while True:
             # all are asked again after each wait: the breaker may have opened meanwhile
-            *paid, state, turn, place = run_together(
-                self.client, *first, self.breaker.allowing(holder),
+            paid, state, turn, place = run_together(
+                self.client, payer.reserving(), self.breaker.allowing(holder),
                 self.rate.acquiring(ticket, costs), self.bulkhead.entering(holder, self.lease_s),
             )  # fmt: skip
-            first = []
-            if error := _refusal(paid, state, turn, refuse, waited_s):
-                self._give_back(holder, ticket, keep_turn=isinstance(turn, Wait))
+            error = _refusal(payer, paid, state)
+            too_long = error is None and _is_too_long(turn, waited_s)
+            if too_long:
+                error = Refused("waits for its turn at Claude's rate limit", turn.seconds)
+            if error:
+                # who cannot go for another reason is not waited for by those behind it
+                self._give_back(holder, ticket, payer, keep_turn=too_long)
                 raise error
             _tell(state.transition)
             if isinstance(turn, Granted):
-                return self._enter(holder, ticket, place)
-            self.bulkhead.leave(holder)
+                self._enter(holder, ticket, payer, place)
+                return str(state.generation)
+            run_together(self.client, self.bulkhead.leaving(holder), payer.releasing())
+            payer.withdraw()
             self.sleep(turn.seconds)
             waited_s += turn.seconds
 
-    def _give_back(self, holder: str, ticket: str, *, keep_turn: bool) -> None:
+    def _give_back(self, holder: str, ticket: str, payer: Payer, *, keep_turn: bool) -> None:
         steps: list[Step[Any]] = [
             self.bulkhead.leaving(holder), self.breaker.recording(holder, Outcome.IGNORED),
+            payer.releasing(),
         ]  # fmt: skip
         if not keep_turn:
             steps.append(self.rate.releasing(ticket))
         run_together(self.client, *steps)
 
-    def _enter(self, holder: str, ticket: str, place: Entered | Full) -> None:
+    def _enter(self, holder: str, ticket: str, payer: Payer, place: Entered | Full) -> None:
         waited_s = 0.0
         while not isinstance(place, Entered):
             if waited_s >= HOLD_S:
-                self._give_back(holder, ticket, keep_turn=False)
+                self._give_back(holder, ticket, payer, keep_turn=False)
                 raise Refused("too many calls to Claude are in flight", HOLD_S)
             self.sleep(FULL_WAIT_S)
             waited_s += FULL_WAIT_S
             place = self.bulkhead.enter(holder, self.lease_s)
 
-    def _settle(self, holder: str, ticket: str, attempt: Attempt) -> None:
+    def _settling(
+        self, holder: str, generation: str, ticket: str, attempt: Attempt
+    ) -> Callable[[], None]:
         costs, headers = attempt.costs, attempt.headers
         steps: list[Step[Any]] = [
-            self.breaker.recording(holder, attempt.outcome), *attempt.also,
+            self.breaker.recording(holder, attempt.outcome, generation), *attempt.also,
             self.rate.settling(ticket, costs) if costs else self.rate.releasing(ticket),
             self.bulkhead.leaving(holder),
         ]  # fmt: skip
@@ -144,25 +171,28 @@ class Guard:
             steps.append(correct)
         if attempt.pause_s:
             steps.append(self.rate.pausing(attempt.pause_s))
-        _tell(run_together(self.client, *steps)[0])
+        try:
+            answers = send_together(self.client, *steps)
+        except StoreUnavailable:
+            return _nothing
+
+        def wait() -> None:
+            with suppress(StoreUnavailable):  # leases end by themselves, budgets are swept
+                _tell(answers()[0])
+
+        return wait
 
 
-def _refusal(
-    paid: list[Any],
-    state: Any,
-    turn: Granted | Wait,
-    refuse: Callable[[Spent], Exception],
-    waited_s: float,
-) -> Exception | None:
-    if paid and isinstance(paid[0], Spent):
-        return refuse(paid[0])
-    if isinstance(state, Open):
-        return _is_open(state)
-    if isinstance(turn, Wait) and (
-        not turn.is_short(HOLD_S) or waited_s + turn.seconds > HOLD_ALL_S
-    ):
-        return Refused("waits for its turn at Claude's rate limit", turn.seconds)
-    return None
+def _refusal(payer: Payer, paid: Reserved | Spent | Untold, state: Any) -> Exception | None:
+    if not isinstance(paid, Reserved):
+        return payer.refusal(paid)
+    return _is_open(state) if isinstance(state, Open) else None
+
+
+def _is_too_long(turn: Granted | Wait, waited_s: float) -> bool:
+    if isinstance(turn, Granted):
+        return False
+    return not turn.is_short(HOLD_S) or waited_s + turn.seconds > HOLD_ALL_S
 
 
 @contextmanager
@@ -178,12 +208,13 @@ def watched(breaker: Breaker) -> Iterator[Attempt]:
     if isinstance(state, Open):
         raise _is_open(state)
     _tell(state.transition)
-    attempt = Attempt()
+
+    attempt = Attempt(lambda: _nothing)
     try:
         yield attempt
     finally:
         with suppress(StoreUnavailable):
-            _tell(breaker.record(holder, attempt.outcome))
+            _tell(breaker.record(holder, attempt.outcome, state.generation))
 
 
 def _is_open(state: Open) -> BreakerOpen:

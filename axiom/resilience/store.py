@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
@@ -52,30 +52,76 @@ class Step(Generic[T]):
 
 
 def run_together(client: redis.Redis, *steps: Step[Any]) -> list[Any]:
-    """Run steps in their order, in one message; each is atomic, all of them together are not.
+    """Run steps in their order, as one atomic script in one message.
 
-    What costs time is the way to Redis and back. One that Redis has forgotten the script of
-    is run again alone.
+    What costs time is each command, and the way to Redis and back.
 
     Raises:
         StoreUnavailable: Redis cannot be reached, or cannot do one of them.
     """
-    pipe = client.pipeline(transaction=False)
-    for step in steps:
-        pipe.evalsha(step.script.sha, len(step.keys), *step.keys, *map(str, step.args))
+    return _together(client, steps).run()
+
+
+def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[Any]]:
+    """Send steps as `run_together` does; return what waits for their answers, to be called once.
+
+    Both raise StoreUnavailable.
+    """
+    together, pool = _together(client, steps), client.connection_pool
+    words = ("EVALSHA", together.script.sha, len(together.keys), *together.keys, *together.args)
     try:
-        answers = pipe.execute(raise_on_error=False)
+        connection = pool.get_connection()
     except redis.RedisError as error:
         raise _away(error) from error
-    return [_read(step, answer) for step, answer in zip(steps, answers, strict=True)]
+    try:
+        connection.send_command(*words)  # type: ignore[no-untyped-call]
+    except redis.RedisError as error:
+        pool.release(connection)
+        raise _away(error) from error
+
+    def wait() -> list[Any]:
+        try:
+            return together.read(connection.read_response())
+        except redis.exceptions.NoScriptError:
+            return together.run()
+        except redis.RedisError as error:
+            connection.disconnect()  # type: ignore[no-untyped-call]
+            raise _away(error) from error
+        finally:
+            pool.release(connection)
+
+    return wait
 
 
-def _read(step: Step[T], answer: Any) -> T:
-    if isinstance(answer, redis.exceptions.NoScriptError):
-        return step.run()
-    if isinstance(answer, redis.RedisError):
-        raise _away(answer) from answer
-    return step.read(answer)
+def _together(client: redis.Redis, steps: Sequence[Step[Any]]) -> Step[list[Any]]:
+    sizes = [n for step in steps for n in (len(step.keys), len(step.args))]
+    return Step(
+        _joined(client, tuple(step.script for step in steps)),
+        [key for step in steps for key in step.keys],
+        [*sizes, *(arg for step in steps for arg in step.args)],
+        lambda answers: [step.read(each) for step, each in zip(steps, answers, strict=True)],
+    )
+
+
+_JOINED = """
+local answers, key, arg = {}, 0, %d
+local function run(n, script)
+  local keys, args = {}, {}
+  for i = 1, tonumber(ARGV[2 * n - 1]) do key = key + 1; keys[i] = KEYS[key] end
+  for i = 1, tonumber(ARGV[2 * n]) do arg = arg + 1; args[i] = ARGV[arg] end
+  answers[n] = script(keys, args) or false -- a nil would end the list
+end
+%s
+return answers
+"""
+
+
+@lru_cache(maxsize=64)
+def _joined(client: redis.Redis, scripts: tuple[Script, ...]) -> Script:
+    parts = (
+        f"run({n}, function(KEYS, ARGV)\n{each.script!s}\nend)" for n, each in enumerate(scripts, 1)
+    )
+    return client.register_script(_JOINED % (2 * len(scripts), "\n".join(parts)))
 
 
 def _away(error: redis.RedisError) -> StoreUnavailable:

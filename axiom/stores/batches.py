@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from axiom.paid import Call, Place, Submission, Waiting
+from axiom.paid import Call, Place, Submission, Waiting, batch_call_id
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 _CALL = [each.name for each in fields(Call)]
@@ -137,8 +137,7 @@ class BatchStore:
 
 
 def _waiting(row: Mapping[str, Any]) -> Waiting:
-    # of a kind of its own: a live call of the same number has another reservation
-    name = f"{row['question_hash']}-batch-{row['attempt']}"
+    name = batch_call_id(row["question_hash"], row["attempt"])
     call = _call({"id": name, "batch_id": None} | dict(row))
     return Waiting(call, row["age_s"], row["reason"] is not None)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from axiom.paid import Call, Standing, Usage
+from axiom.errors import Refused, StoreUnavailable
+from axiom.paid import IMITATION, Call, Standing, Usage
+from axiom.resilience.budget import OpenCall
 from axiom.stores.postgres import Postgres, named_queries
 
 Group = Literal["pipeline", "model", "company", "day"]
 SCOPES = ("day", "pipeline", "run")
+BUSY_S = 5.0  # until who found another at work looks again
+# asdict() would copy each value, and take as long as a way to the server
+_CALL, _USAGE = tuple(Call.__dataclass_fields__), tuple(Usage.__dataclass_fields__)
 
 
 class CallBook:
@@ -33,17 +37,26 @@ class CallBook:
     # --- questions ---
 
     @contextmanager
-    def asking(self, question_hash: str) -> Iterator[Standing]:
-        """Let no other worker put this question meanwhile; wait while one does.
+    def asking(self, draft: Call, lease_s: float) -> Iterator[Standing]:
+        """Let no other worker put this question meanwhile; wait a little while one does.
 
-        The lock is this thread's connection's, and ends with it.
+        Unless the question needs no call, one is booked at once: the draft, with the next
+        attempt's number and id. Who must wait before it withdraws it and begins it later.
+        The lock is this thread's connection's, and ends with it: a call that is open although
+        the lock is free, and for less than `lease_s`, may still be under way.
+
+        Raises:
+            Refused: another worker puts this question.
         """
-        asked = {"question_hash": question_hash, "key": f"question/{question_hash}"}
-        row = self._db.query(self._sql["ask"], asked)[0]
+        asked = _row(draft) | {"key": f"question/{draft.question_hash}", "lease_s": lease_s}
+        look = self._db.planned("known_of", self._sql["known_of"])
+        row = self._db.query("; ".join((self._sql["ask"], self._sql["begun"], look)), asked)[0]
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
         self._held.key = asked["key"]
         try:
-            yield Standing(row["answer"], row["attempts"], limits, row["in_batch"])
+            yield Standing(
+                row["answer"], row["attempts"], limits, row["in_batch"], max(row["busy_s"] or 0, 0)
+            )
         finally:
             if self._held.key:  # `finish` lets go of it in the same message
                 self._db.query(self._sql["asked"], asked)
@@ -51,8 +64,18 @@ class CallBook:
     # --- calls ---
 
     def begin(self, call: Call) -> None:
-        """Book a call that is about to be made, at its worst."""
-        self._db.query(self._sql["begin"], _row(call))
+        """Book a call that is about to be made, at its worst.
+
+        Raises:
+            Refused: another worker makes this very call.
+        """
+        begin = self._db.planned("begin_call", self._sql["begin"])
+        if not self._db.query(f"{self._sql['begun']}; {begin}", _row(call)):
+            raise Refused("another worker is asking this", BUSY_S)
+
+    def withdraw(self, call: Call) -> None:
+        """Strike out a call that was booked and not made."""
+        self._db.execute(self._sql["withdraw"], {"id": call.id})
 
     def finish(
         self,
@@ -65,13 +88,23 @@ class CallBook:
         model: str,
         request_id: str | None,
     ) -> None:
-        """Keep the answer and what it cost, together."""
-        row = _row(call) | asdict(usage) | {
+        """Keep the answer and what it cost, together.
+
+        It is tried again on a new connection, since it was paid for: to do it twice is to do
+        it once.
+        """
+        row = _row(call) | {name: getattr(usage, name) for name in _USAGE} | {
             "usd": usd, "text": text, "stop_reason": stop_reason, "outcome": stop_reason,
             "answered_by": model, "request_id": request_id,
         }  # fmt: skip
+        try:
+            self._finish(row)
+        except StoreUnavailable:
+            self._finish(row)
+
+    def _finish(self, row: dict[str, Any]) -> None:
         # statements in one message are one transaction
-        parts = [self._sql["finish"], self._sql["keep_answer"]]
+        parts = [self._db.planned(f"{name}_call", self._sql[name]) for name in ("finish", "keep")]
         if key := getattr(self._held, "key", None):
             parts = [self._sql["keeping"], *parts, self._sql["asked"]]
         self._db.execute("; ".join(parts), row | {"key": key})
@@ -83,8 +116,21 @@ class CallBook:
         self._db.execute(self._sql["fail"], row)
 
     def lose(self, call: Call, outcome: str) -> None:
-        """Book a call whose answer was lost, at its worst."""
-        self._db.execute(self._sql["lose"], {"id": call.id, "outcome": outcome})
+        """Book a call whose answer was lost, at its worst, also if its row was lost."""
+        lose = f"{self._sql['begin']}; {self._sql['lose']}"
+        self._db.execute(lose, _row(call) | {"outcome": outcome})
+
+    def lose_unbooked(self, held: OpenCall) -> None:
+        """Book a call as lost of which nothing is left but what was put aside for it."""
+        question_hash, _, attempt = held.call_id.rpartition("-")
+        named = dict(scope.split(":")[:2] for scope in held.scopes if ":" in scope)
+        row = {
+            "id": held.call_id, "question_hash": question_hash, "attempt": int(attempt),
+            "pipeline": named.get("pipeline", "none"), "run_id": named.get("run", "none"),
+            "worst_usd": held.worst_usd, "age_s": held.age_s,
+            "imitation": question_hash.startswith(IMITATION),
+        }  # fmt: skip
+        self._db.execute(self._sql["lose_unbooked"], row)
 
     def lose_old(self, older_than: timedelta) -> list[str]:
         """Book the calls that died with their process; return their ids."""
@@ -101,6 +147,21 @@ class CallBook:
         return {r["id"] for r in self._db.query(self._sql["known_ids"], {"ids": list(ids)})}
 
     # --- budgets and costs ---
+
+    def booked(self, scope: str, held: Sequence[str]) -> tuple[Decimal, dict[str, Decimal]]:
+        """Return what a scope has cost, as the budget names it, and its open calls at their worst.
+
+        Left out are the calls in `held`.
+        """
+        kind, *rest = scope.split(":")
+        asked: dict[str, Any] = {"held": list(held), "day": None, "pipeline": None, "run_id": None}
+        if kind == "run":
+            asked |= {"run_id": rest[0]}
+        else:
+            asked |= {"day": rest[-1], "pipeline": rest[0] if kind == "pipeline" else None}
+        rows = self._db.query(self._sql["booked"], asked)
+        ended = sum((row["usd"] for row in rows if row["id"] is None), Decimal(0))
+        return ended, {row["id"]: row["usd"] for row in rows if row["id"]}
 
     def limits(self) -> dict[str, tuple[Decimal, str]]:
         """Return the limits that a person set, and who, by scope: day, pipeline, run."""
@@ -121,4 +182,4 @@ class CallBook:
 
 
 def _row(call: Call) -> dict[str, Any]:
-    return asdict(call) | {"subjects": list(call.subjects)}
+    return {name: getattr(call, name) for name in _CALL} | {"subjects": list(call.subjects)}

@@ -12,6 +12,7 @@ import math
 import os
 import re
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -25,13 +26,14 @@ import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.extras
 
-from axiom.errors import ConfigError, StoreUnavailable
+from axiom.errors import ConfigError, Refused, StoreUnavailable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 CONNECT_TIMEOUT_S = 5
+LOCK_RETRY_S = 5.0  # after a wait for another's lock that took too long
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # A statement that waits for a lock must end with its process: else the server runs it later,
 # for nobody. (PostgreSQL 14 or newer.)
@@ -81,7 +83,7 @@ class Connection(psycopg2.extensions.connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.planned: set[str] = set()
+        self.planned: dict[str, str] = {}  # what runs each, by name
 
 
 class Postgres:
@@ -132,13 +134,14 @@ class Postgres:
         For what is run at every step: planning takes longer than running it. The parameters
         are those of `sql`, by name.
         """
-        names = list(dict.fromkeys(_PARAMETER.findall(sql)))
         connection = self.connection()
         if name not in connection.planned:
+            names = list(dict.fromkeys(_PARAMETER.findall(sql)))
             numbered = _PARAMETER.sub(lambda m: f"${names.index(m[1]) + 1}", sql)
             self.execute(f"PREPARE {name} AS {numbered}")
-            connection.planned.add(name)
-        return f"EXECUTE {name}({', '.join(f'%({each})s' for each in names)})"
+            given = ", ".join(f"%({each})s" for each in names)
+            connection.planned[name] = f"EXECUTE {name}({given})"
+        return connection.planned[name]
 
     @contextmanager
     def _statement(self) -> Iterator[Cursor]:
@@ -158,6 +161,18 @@ class Postgres:
                 raise
             cursor.execute("COMMIT")
 
+    def stream(self, sql: str, params: Params = None) -> Iterator[dict[str, Any]]:
+        """Give a query's rows one by one, a page of them held at a time, in one transaction."""
+        name = f"stream_{uuid.uuid4().hex}"
+        with self.transaction() as cursor:
+            cursor.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
+            while True:
+                cursor.execute(f"FETCH {PAGE} FROM {name}")
+                if not (rows := cursor.fetchall()):
+                    break
+                yield from map(dict, rows)
+            cursor.execute(f"CLOSE {name}")
+
     def close(self) -> None:
         """Close this thread's connection."""
         found = self._local.__dict__.get("made", {}).pop(os.getpid(), None)
@@ -175,6 +190,9 @@ class Postgres:
             raise ConfigError(
                 "AXIOM_POSTGRES_URL", "this database has no tables of Axiom yet: axiom release"
             ) from error
+        except psycopg2.errors.LockNotAvailable as error:
+            self.close()  # with what it held
+            raise Refused("another worker is at it", LOCK_RETRY_S) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error
@@ -226,6 +244,8 @@ def _connect(url: str, options: str = "") -> Connection:
     if urlsplit(url).netloc.count("@") > 1:
         raise _unreadable()
     always = f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}"
+    # what is planned once stays planned, also where a table has months
+    always += " -c plan_cache_mode=force_generic_plan"
     try:
         made = psycopg2.connect(
             url,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from axiom.config import Settings
+from axiom.paid import is_of_batch
 
 if TYPE_CHECKING:
     from axiom.analysts.batches import Batches
-    from axiom.analysts.gateway import Gateway, Limits
+    from axiom.analysts.gateway import Gateway
+    from axiom.analysts.purse import Purse
     from axiom.analysts.question import Ask
     from axiom.resilience.breaker import Breaker
     from axiom.resilience.budget import Budget
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 ASKING = ("graph", "events", "correlation")  # the pipelines with an analyst
 GRACE_S = 30.0  # over the time-out of a call: then its process is dead
+CONNECT_S, BODY_S = 5.0, 10.0  # of a call; together less than the grace, even with a last read
 
 
 class Claude:
@@ -69,12 +72,19 @@ class Claude:
     @cached_property
     def _client(self) -> Any:
         import anthropic
+        import httpx2
 
+        from axiom.analysts.sdk import body_within
+
+        timeout_s = self._settings.claude_timeout_s
         return anthropic.Anthropic(
             api_key=self._settings.anthropic_api_key.get_secret_value() or None,
             base_url=self._settings.anthropic_base_url or None,
             max_retries=0,  # ours are bounded, jittered and counted
-            timeout=self._settings.claude_timeout_s,
+            timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S)),
+            http_client=anthropic.DefaultHttpxClient(
+                event_hooks={"response": [body_within(min(timeout_s, BODY_S))]}
+            ),
         )
 
     @property
@@ -127,20 +137,20 @@ class Claude:
 
         return Gateway(
             book=self.book,
-            budget=self.budget,
+            purse=self._purse,
             guard=self.guard,
             client=lambda: self._client,
-            limits=self._limits,
+            lease_s=self._lease_s,
             imitation=self._settings.claude_imitation,
-            budget_retry_s=self._settings.claude_budget_retry_s,
         )
 
-    @property
-    def _limits(self) -> Limits:
-        from axiom.analysts.gateway import Limits
+    @cached_property
+    def _purse(self) -> Purse:
+        from axiom.analysts.purse import Limits, Purse
 
         wanted = self._settings
-        return Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd)
+        limits = Limits(wanted.claude_day_usd, wanted.claude_pipeline_usd, wanted.claude_run_usd)
+        return Purse(self.budget, limits, self.book.booked, wanted.claude_budget_retry_s)
 
     @property
     def ask(self) -> Ask:
@@ -160,10 +170,10 @@ class Claude:
         return Batches(
             book=self.book,
             queue=self.queue,
+            purse=self._purse,
             budget=self.budget,
             breaker=self.breaker,
             api=BatchApi(lambda: self._client),
-            limits=self._limits,
             policy=Policy(unsure_s=self._lease_s),
             imitation=self._settings.claude_imitation,
         )
@@ -178,10 +188,7 @@ class Claude:
     def standing(self) -> list[dict[str, Any]]:
         """Return each budget's limit, what is spent and reserved of it today, and who set it."""
         wanted, by_hand = self._settings, self.book.limits()
-        today = datetime.now(UTC).date()
-        scopes = {"day": f"day:{today}"} | {
-            f"pipeline {each}": f"pipeline:{each}:{today}" for each in ASKING
-        }
+        scopes = {"day": "day:*"} | {f"pipeline {each}": f"pipeline:{each}:*" for each in ASKING}
         rows = [
             self._stands(name, self.budget.spent(scope), name.split()[0], by_hand)
             for name, scope in scopes.items()
@@ -206,13 +213,15 @@ class Claude:
         """Book the calls of dead processes as lost, settle what they reserved; return their ids."""
         age_s = self._lease_s
         lost = self.book.lose_old(timedelta(seconds=age_s))
-        held = [call.call_id for call in self.budget.open_calls(older_than_s=age_s)]
-        cost = self.book.ended(held) if held else {}
-        begun = self.book.begun(held) if held else set()
-        for call_id in held:
-            if call_id in cost:
-                self.budget.settle(call_id, cost[call_id])
-            elif call_id not in begun:  # its process died before the call
-                # unless another has taken it over by now
+        held = {call.call_id: call for call in self.budget.open_calls(older_than_s=age_s)}
+        if not held:
+            return lost
+        for call_id in held.keys() - self.book.begun(list(held)):
+            if is_of_batch(call_id):  # whose row waited for the disk: it was never made
                 self.budget.release(call_id, older_than_s=age_s)
+            else:  # Postgres may have lost its row
+                self.book.lose_unbooked(held[call_id])
+                lost.append(call_id)
+        for call_id, usd in self.book.ended(list(held)).items():
+            self.budget.settle(call_id, usd)
         return lost

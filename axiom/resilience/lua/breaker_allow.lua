@@ -1,5 +1,6 @@
--- May the holder call? Returns {'closed'}, {'probe', state before} or {'open', retry in s}.
-if state == 'closed' then return {'closed'} end
+-- May the holder call? Returns {'closed', generation}, {'probe', state before} or {'open', retry
+-- in s}.
+if state == 'closed' then return {'closed', generation} end
 local mine = state == 'half_open' and breaker.probe == HOLDER
 if ends > now and not mine then
   -- a probe is over long before its lease, most often

@@ -1,5 +1,6 @@
--- A breaker. KEYS: state (hash: state, until, openings, probe), counts (hash: slot
--- of time and outcome to number). Closed is when there is no state.
+-- A breaker. KEYS: state (hash: state, until, openings, probe; generation, which counts how
+-- often it was closed), counts (hash: slot of time and outcome to number). Closed is when there
+-- is no state.
 -- ARGV 1: window in s; 2: failures that open; 3: their least part of the window's
 -- calls; 4: cool-down in s; 5: its ceiling; 6: a probe's lease in s; 7: holder.
 local STATE, COUNTS = KEYS[1], KEYS[2]
@@ -11,6 +12,7 @@ local SLOTS = 10 -- the window slides by a tenth of itself
 local now, breaker = server_time(), hash(STATE)
 local state = breaker.state or 'closed'
 local ends = tonumber(breaker['until'] or 0) -- of the cool-down, or of the probe's lease
+local generation = breaker.generation or '0'
 
 local function write(...)
   redis.call('HSET', STATE, ...)

@@ -1,6 +1,7 @@
--- Take note of how a call went. ARGV 8: ok, failed or ignored.
+-- Take note of how a call went. ARGV 8: ok, failed or ignored; 9: the generation in which it was
+-- let through; '' is any.
 -- Returns {state before, state after, cool-down in s, failures in the window}.
-local OUTCOME = ARGV[8]
+local OUTCOME, MINE = ARGV[8], ARGV[9]
 
 local function count()
   if OUTCOME == 'ignored' then return end
@@ -17,6 +18,7 @@ end
 
 local function close()
   redis.call('DEL', STATE, COUNTS)
+  write('generation', generation + 1)
 end
 
 local function from_closed()
@@ -37,6 +39,6 @@ local function from_probe()
   return {state, state, '0', 0}
 end
 
-if state == 'closed' then return from_closed() end
+if state == 'closed' and (MINE == '' or MINE == generation) then return from_closed() end
 if state == 'half_open' and breaker.probe == HOLDER then return from_probe() end
 return {state, state, '0', 0} -- an echo of a call from before it opened

@@ -4,10 +4,5 @@ local call = hash(CALL)
 if not call.worst then return 0 end
 local reserved_at = tonumber(redis.call('ZSCORE', OPEN, CALL_ID) or 0)
 if reserved_at + tonumber(ARGV[4]) > server_time() then return 0 end
-for _, scope in ipairs(cjson.decode(call.scopes)) do
-  add(scope, 'reserved', -tonumber(call.worst))
-  add(scope, 'settled', tonumber(ARGV[3]))
-end
-redis.call('DEL', CALL)
-redis.call('ZREM', OPEN, CALL_ID)
+close(call, tonumber(ARGV[3]))
 return 1

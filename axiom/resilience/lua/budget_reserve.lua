@@ -1,35 +1,48 @@
 -- Reserve a call's worst case in all of its scopes, or in none.
--- ARGV 3: worst case; then for each scope its name and limit.
--- Returns {'reserved', 1 if it is new}, else {'spent', scope, limit, settled, reserved}.
-local WORST = tonumber(ARGV[3])
+-- ARGV 3: worst case; 4: 1 when scopes must have been told of; then for each scope its name
+-- and limit. Returns {'reserved', 1 if it is new}, {'spent', scope, limit, settled, reserved},
+-- or {'untold', scopes...}.
+local WORST, MUST_KNOW = tonumber(ARGV[3]), ARGV[4] == '1'
+local names, limits, kept = {}, {}, {}
+for i = 5, #ARGV, 2 do
+  names[#names + 1] = dated(ARGV[i])
+  limits[#limits + 1] = ARGV[i + 1]
+end
+
+local function untold()
+  local mine, found = memory(), {}
+  for n, name in ipairs(names) do
+    if kept[n].memory ~= mine then found[#found + 1] = name end
+  end
+  if #found > 0 then return {'untold', unpack(found)} end
+end
 
 local function exhausted()
-  for i = 4, #ARGV, 2 do
-    local kept = hash(scope_key(ARGV[i]))
-    local settled, reserved = tonumber(kept.settled or 0), tonumber(kept.reserved or 0)
-    if settled + reserved + WORST > tonumber(ARGV[i + 1]) then
-      return {'spent', ARGV[i], ARGV[i + 1], kept.settled or '0', kept.reserved or '0'}
+  for n, name in ipairs(names) do
+    local settled, reserved = tonumber(kept[n].settled or 0), tonumber(kept[n].reserved or 0)
+    if settled + reserved + WORST > tonumber(limits[n]) then
+      return {'spent', name, limits[n], kept[n].settled or '0', kept[n].reserved or '0'}
     end
   end
 end
 
 local function reserve()
-  local scopes = {}
-  for i = 4, #ARGV, 2 do
-    scopes[#scopes + 1] = ARGV[i]
-    add(ARGV[i], 'reserved', WORST)
-  end
-  redis.call('HSET', CALL, 'worst', ARGV[3], 'scopes', cjson.encode(scopes))
+  for _, name in ipairs(names) do add(name, 'reserved', WORST) end
+  redis.call('HSET', CALL, 'worst', ARGV[3], 'scopes', cjson.encode(names))
   redis.call('EXPIRE', CALL, KEPT)
   redis.call('ZADD', OPEN, server_time(), CALL_ID)
   redis.call('EXPIRE', OPEN, KEPT)
 end
 
-if redis.call('EXISTS', CALL) == 1 then
+local open = hash(CALL)
+if open.scopes == cjson.encode(names) and not open.presumed then
   redis.call('ZADD', OPEN, server_time(), CALL_ID) -- somebody lives who goes on with it
   return {'reserved', '0'}
+elseif open.scopes then
+  close(open, 0) -- it was put aside in another day, or by who told us of it
 end
-local spent = exhausted()
-if spent then return spent end
+for n, name in ipairs(names) do kept[n] = hash(scope_key(name)) end
+local refused = MUST_KNOW and untold() or exhausted()
+if refused then return refused end
 reserve()
 return {'reserved', '1'}

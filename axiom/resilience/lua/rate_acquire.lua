@@ -91,13 +91,22 @@ local function is_learning(buckets)
   return false
 end
 
+-- Who comes back later than it promised is waited for twice as long the next time: its way is
+-- longer than we thought, and without its turn it would starve.
+local function grace(now)
+  local asked = numbers(redis.call('HGET', WAITING, TICKET) or '')
+  if not asked[5] then return GRACE end
+  return asked[4] < now and math.min(2 * asked[5], KEPT) or asked[5]
+end
+
 local function promise(buckets, ahead)
   local paused = math.max(0, buckets.paused_until - buckets.now)
   local turn = estimate(buckets, ahead, EARLY)
   if is_learning(buckets) then turn = math.min(turn, LEARNING) end
   local told = math.min(LONGEST, paused + turn)
-  local back_by = buckets.now + told + GRACE
-  redis.call('HSET', WAITING, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], back_by))
+  local longer = grace(buckets.now)
+  local back_by = buckets.now + told + longer
+  redis.call('HSET', WAITING, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], back_by, longer))
   redis.call('HINCRBY', STATE, 'waits', 1)
   redis.call('HINCRBYFLOAT', STATE, 'waited', text(told))
   return {0, text(told), text(paused + estimate(buckets, ahead, 1))}

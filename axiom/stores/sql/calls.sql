@@ -1,14 +1,31 @@
 -- :ask be the only one to put a question; learn what is known of it, by a snapshot of after
 -- the lock. Who answered lets go of the first lock within the transaction that keeps the
 -- answer; the second is let go of when that can be seen
-SELECT pg_advisory_lock(hashtextextended(%(key)s, 0));
+SELECT set_config('lock_timeout', '5s', true), pg_advisory_lock(hashtextextended(%(key)s, 0));
 SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
-SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
-        FROM answers WHERE question_hash = %(question_hash)s) AS answer,
-       (SELECT count(*) FROM calls WHERE question_hash = %(question_hash)s) AS attempts,
-       (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
-       EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
-               AND state IN ('submitting', 'submitted')) AS in_batch;
+
+-- :known_of a question; and unless it needs no call, book the one that is about to be made (see
+-- begin)
+WITH known AS (
+    SELECT (SELECT jsonb_build_object('text', text, 'stop_reason', stop_reason, 'model', model)
+            FROM answers WHERE question_hash = %(question_hash)s) AS answer,
+           asked.attempts, %(lease_s)s::float8
+               - EXTRACT(epoch FROM clock_timestamp() - asked.open_at)::float8 AS busy_s,
+           (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
+           EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
+                   AND state IN ('submitting', 'submitted')) AS in_batch
+    FROM (SELECT coalesce(max(attempt), 0) AS attempts,
+                 max(started_at) FILTER (WHERE state = 'open' AND batch_id IS NULL) AS open_at
+          FROM calls WHERE question_hash = %(question_hash)s) AS asked
+), begun AS (
+    INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
+                       worst_usd, imitation)
+    SELECT %(question_hash)s || '-' || attempts + 1, %(question_hash)s, attempts + 1,
+           %(pipeline)s::text, %(run_id)s::text, %(step)s::text, %(subjects)s::text[],
+           %(prompt)s::text, %(model)s::text, %(worst_usd)s::numeric, %(imitation)s::boolean
+    FROM known WHERE answer IS NULL AND NOT in_batch AND (busy_s IS NULL OR busy_s <= 0)
+)
+SELECT * FROM known;
 
 -- :keeping an answer, until it can be seen; see :ask
 SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
@@ -23,7 +40,10 @@ INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects,
                    worst_usd, imitation, batch_id)
 VALUES (%(id)s, %(question_hash)s, %(attempt)s, %(pipeline)s, %(run_id)s, %(step)s, %(subjects)s,
         %(prompt)s, %(model)s, %(worst_usd)s, %(imitation)s, %(batch_id)s)
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING id;
+
+-- :begun without waiting for the disk
 SELECT set_config('synchronous_commit', 'off', true);
 
 -- :finish settle a call that was answered; also one that was given up as lost
@@ -44,10 +64,13 @@ SET state = 'answered', outcome = excluded.outcome, usd = excluded.usd,
     request_id = excluded.request_id, ended_at = excluded.ended_at
 WHERE calls.state IN ('open', 'lost');
 
--- :keep_answer keep what was said; the first answer stays
+-- :keep what was said; the first answer stays
 INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
 VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
 ON CONFLICT DO NOTHING;
+
+-- :withdraw a call that was booked and must wait, or was refused by a limit of ours
+DELETE FROM calls WHERE id = %(id)s AND state = 'open';
 
 -- :fail a call that cost nothing
 UPDATE calls SET state = 'failed', outcome = %(outcome)s, usd = 0, request_id = %(request_id)s,
@@ -65,6 +88,24 @@ UPDATE calls SET state = 'lost', outcome = 'its process died', usd = worst_usd,
 WHERE state = 'open' AND batch_id IS NULL
   AND started_at < clock_timestamp() - %(older_than)s::interval
 RETURNING id;
+
+-- :lose_unbooked a call that was lost together with its row: what was put aside for it is left
+INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
+                   worst_usd, usd, imitation, state, outcome, started_at, ended_at)
+VALUES (%(id)s, %(question_hash)s, %(attempt)s, %(pipeline)s, %(run_id)s, 'unknown',
+        ARRAY['unknown'], 'unknown', 'unknown', %(worst_usd)s, %(worst_usd)s, %(imitation)s, 'lost',
+        'its row was lost', clock_timestamp() - %(age_s)s * interval '1 second', clock_timestamp())
+ON CONFLICT DO NOTHING;
+
+-- :booked what has ended of a run, a UTC day or a pipeline's day, in one sum; and each call that
+-- is open, at its worst
+SELECT CASE WHEN state = 'open' THEN id END AS id, sum(coalesce(usd, worst_usd)) AS usd
+FROM calls
+WHERE (%(run_id)s IS NULL OR run_id = %(run_id)s)
+  AND (%(pipeline)s IS NULL OR pipeline = %(pipeline)s)
+  AND (%(day)s IS NULL OR started_at >= %(day)s::date AND started_at < %(day)s::date + 1)
+  AND id <> ALL(%(held)s::text[])
+GROUP BY 1;
 
 -- :ended what became of calls that a reservation is still held for
 SELECT id, state, usd FROM calls WHERE id = ANY(%(ids)s) AND state <> 'open';

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 
 from axiom.analysts.batches import Batches
-from axiom.analysts.gateway import make_request
+from axiom.analysts.gateway import make_call, numbered
 from axiom.analysts.question import Answer, Question
+from axiom.analysts.sdk import make_request
 from axiom.config import Settings
-from axiom.errors import AxiomError, BudgetSpent, InBatch, StoreUnavailable
+from axiom.errors import AxiomError, BudgetSpent, InBatch, Refused, StoreUnavailable
 from axiom.flow import CURRENT, Context
+from axiom.paid import is_of_batch
 from axiom.stores.artifacts import MemoryArtifacts
 from axiom.stores.batches import BatchStore
 from axiom.tasks.claude import Claude
@@ -226,10 +228,13 @@ def test_what_is_out_in_a_batch_is_not_asked_live(make: Any, fake: FakeClaude) -
 def test_what_is_asked_live_at_this_moment_is_left_out(claude: Claude, fake: FakeClaude) -> None:
     put(claude, question())
     other = Claude(claude._settings)
-    with other.book.asking(claude.gateway.name_of(question())):
+    name = claude.gateway.name_of(question())
+    draft = make_call(question(), name, attempt=0, imitation=True)
+    with other.book.asking(draft, 150):
         elsewhere(desk(claude).work)
         assert rows(claude)[0]["state"] == "queued"
-        assert claude.budget.open_calls() == []
+        assert not any(is_of_batch(call.call_id) for call in claude.budget.open_calls())
+        other.book.withdraw(numbered(draft, 1))
     claude.gateway(question())
     work(claude)
     assert (rows(claude), items(fake)) == ([], [])
@@ -255,8 +260,7 @@ def test_the_budget_holds_back_and_a_raised_one_lets_go(make: Any, fake: FakeCla
 
 
 def is_answered(claude: Claude, asked: Question) -> bool:
-    with claude.book.asking(claude.gateway.name_of(asked)) as standing:
-        return standing.answer is not None
+    return claude.queue.answer(claude.gateway.name_of(asked)) is not None
 
 
 @pytest.mark.parametrize("fault", ["api_error", "overloaded"])
@@ -365,13 +369,17 @@ def test_a_service_that_is_down_opens_the_breaker_and_does_not_fill_the_book(
     assert rows(claude)[0]["state"] == "queued"
 
 
-def test_a_wrong_key_is_told(make: Any, fake: FakeClaude) -> None:
+def test_a_wrong_key_is_told_and_fails_no_question(make: Any, fake: FakeClaude) -> None:
     claude = make(ANTHROPIC_API_KEY="sk-ant-other")
     put(claude, question())
     desk(claude).work()
-    with pytest.raises(AxiomError, match="ANTHROPIC_API_KEY"):
+    with pytest.raises(Refused, match="ANTHROPIC_API_KEY"):
         ask(claude, question())
     assert [(row["state"], row["usd"]) for row in calls(claude)] == [("failed", 0)]
+    mended = make()
+    mended.book._db.execute("UPDATE batch_questions SET due_at = clock_timestamp()")
+    work(mended)
+    assert ask(mended, question()).text
 
 
 def test_an_imitation_is_not_taken_for_claude(make: Any, fake: FakeClaude) -> None:

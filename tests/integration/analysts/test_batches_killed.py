@@ -79,7 +79,7 @@ def two_rounds(claude: Claude, line: Lines) -> None:
     """Hand in, and settle."""
     work = replace(desk(claude), **{
         kind: Watched(getattr(claude.batches, kind), kind, line)
-        for kind in ("queue", "book", "budget", "api")
+        for kind in ("queue", "book", "purse", "budget", "api")
     })  # fmt: skip
     work.work()
     until_ended(claude)

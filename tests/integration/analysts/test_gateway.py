@@ -238,11 +238,11 @@ def test_a_call_killed_in_flight_is_booked_as_lost_and_asked_again(
         "AXIOM_CLAUDE_IMITATION": "true", "AXIOM_DATA_DIR": str(given.data_dir),
     }  # fmt: skip
     worker = subprocess.Popen([sys.executable, "-c", KILLED, os.getcwd()], env=env)
-    until(lambda: [row for row in calls(claude) if row["state"] == "open"], "the open call")
+    day = f"day:{datetime.now(UTC).date()}"
+    until(lambda: claude.budget.spent(day).reserved_usd > 0, "a call that is let through")
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    reserved = claude.budget.spent(f"day:{datetime.now(UTC).date()}").reserved_usd
-    assert reserved > 0
+    assert [row["state"] for row in calls(claude)] == ["open"]
     assert claude.sweep() == []  # it may still be under way, for all we know
     [row] = calls(claude)
     claude.book._db.execute(
@@ -263,15 +263,24 @@ def test_what_a_dead_process_reserved_is_settled_or_given_back(
     claude = Claude(settings())
     day = f"day:{datetime.now(UTC).date()}"
     monkeypatch.setattr("axiom.tasks.claude.GRACE_S", -5.0)
-    claude.budget.reserve("never-begun-1", {day: 1}, Decimal("0.25"))
+    run = {day: 1, "pipeline:graph:2026-11-23": 1, "run:r7": 1}
+    claude.budget.reserve("unbooked-3", run, Decimal("0.25"))  # Postgres lost its row
+    claude.budget.reserve("unbooked-batch-1", run, Decimal("0.25"))  # which it never does of these
     with monkeypatch.context() as patch:  # dies before it settles
-        patch.setattr(Guard, "_settle", lambda *args: None)
+        patch.setattr(Guard, "_settling", lambda *args: lambda: None)
         claude.gateway(question())
     assert claude.budget.spent(day).reserved_usd > 0.25
     claude.sweep()
     spending = claude.budget.spent(day)
     assert spending.reserved_usd == 0
-    assert Decimal(str(spending.settled_usd)) == pytest.approx(spent_usd(fake), abs=Decimal("1e-6"))
+    assert Decimal(str(spending.settled_usd)) == pytest.approx(
+        spent_usd(fake) + Decimal("0.25"), abs=Decimal("1e-6")
+    )
+    [lost] = [row for row in calls(claude) if row["state"] == "lost"]
+    assert (lost["id"], lost["pipeline"], lost["run_id"], lost["attempt"]) == (
+        "unbooked-3", "graph", "r7", 3,
+    )  # fmt: skip
+    assert lost["usd"] == Decimal("0.25")
 
 
 def test_a_book_that_is_away_after_the_call_does_not_unspend_it(
@@ -286,12 +295,39 @@ def test_a_book_that_is_away_after_the_call_does_not_unspend_it(
         patch.setattr(type(claude.book), "finish", fail)
         with pytest.raises(StoreUnavailable):
             claude.gateway(question())
-    assert claude.budget.spent(day).reserved_usd > 0
+    assert claude.budget.spent(day).settled_usd > 0
     monkeypatch.setattr("axiom.tasks.claude.GRACE_S", -5.0)
     claude.sweep()
     spending = claude.budget.spent(day)
     assert spending.reserved_usd == 0
-    assert Decimal(str(spending.settled_usd)) == pytest.approx(
-        booked_usd(claude), abs=Decimal("1e-6")
-    )
+    # the limits know what was spent, and the book its worst
+    assert Decimal(str(spending.settled_usd)) == pytest.approx(spent_usd(fake), abs=Decimal("1e-6"))
     assert booked_usd(claude) >= spent_usd(fake) > 0
+
+
+def test_a_question_that_waits_or_is_refused_leaves_nothing_in_the_book(
+    settings: Make, fake: FakeClaude
+) -> None:
+    """A call is booked with the look for its answer; who is held up strikes it out again."""
+    claude = Claude(settings(claude_run_usd=Decimal(0)))
+    with pytest.raises(BudgetSpent):
+        claude.gateway(question())
+    assert calls(claude) == []
+    assert fake.books() == []
+    claude.book.set_limit("run", Decimal(1), by="test")
+    assert claude.gateway(question()).text
+    assert [row["attempt"] for row in calls(claude)] == [1]
+
+
+def test_a_call_that_waits_in_its_thread_is_not_in_the_book_meanwhile(
+    settings: Make, fake: FakeClaude
+) -> None:
+    """Who dies while it waits for its turn has made no call."""
+    claude, seen = Claude(settings()), []
+    guard = claude.guard(question().model)
+    guard.rate.pause(0.2)
+    object.__setattr__(guard, "sleep", lambda s: (seen.append(len(calls(claude))), time.sleep(s)))
+    assert claude.gateway(question()).text
+    assert seen
+    assert not any(seen)
+    assert [row["state"] for row in calls(claude)] == ["answered"]

@@ -1,0 +1,176 @@
+"""The SDK's requests, messages and errors, in words of ours."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from axiom.analysts.question import Question
+from axiom.errors import AxiomError, ConfigError, ServiceDown
+from axiom.model import Json
+from axiom.paid import Usage
+
+SERVICE_RETRY_S, CREDIT_RETRY_S = 10.0, 300.0
+LONGEST_RETRY_S = 600.0  # what a service asks for beyond it is an error of the service
+NOT_MADE = frozenset((500, 503, 529))  # any other of 500 and up is a proxy's, which cannot know
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was answered, and what it used."""
+
+    id: str
+    text: str
+    stop_reason: str
+    model: str
+    usage: Usage
+
+
+def make_request(question: Question) -> dict[str, Any]:
+    """Return the arguments of `messages.create`; the system prompt is marked for the cache."""
+    roles = ("assistant", "user")
+    earlier = [{"role": roles[n % 2], "content": text} for n, text in enumerate(question.earlier)]
+    output: dict[str, Json] = {"format": {"type": "json_schema", "schema": dict(question.schema)}}
+    if question.effort:
+        output["effort"] = question.effort
+    mark = {"type": "ephemeral", "ttl": question.ttl}
+    return {
+        "model": question.model,
+        "max_tokens": question.max_tokens,
+        "system": [{"type": "text", "text": question.system, "cache_control": mark}],
+        "messages": [{"role": "user", "content": question.material}, *earlier],
+        "output_config": output,
+    }
+
+
+def read_message(message: Any) -> Message:
+    """Return what a message says; the SDK checks nothing of it.
+
+    Raises:
+        AttributeError, TypeError: it is no message.
+    """
+    text = "".join(block.text for block in message.content if block.type == "text")
+    said = Message(
+        message.id, text, message.stop_reason or "none", message.model, read_usage(message.usage)
+    )
+    if not (type(said.id) is type(said.stop_reason) is type(said.model) is str):
+        raise TypeError("a message's id, model and stop reason are words")
+    return said
+
+
+def read_usage(usage: Any) -> Usage:
+    """Return the tokens of an answer by kind, as the SDK tells them."""
+    created = usage.cache_creation
+    whole = usage.cache_creation_input_tokens or 0
+    long = (created.ephemeral_1h_input_tokens or 0) if created else 0
+    details = getattr(usage, "output_tokens_details", None)
+    return Usage(
+        input_tokens=usage.input_tokens + 0,  # None is no number of tokens
+        output_tokens=usage.output_tokens + 0,
+        thinking_tokens=(getattr(details, "thinking_tokens", 0) or 0) if details else 0,
+        cache_write_5m=whole - long,
+        cache_write_1h=long,
+        cache_read=usage.cache_read_input_tokens or 0,
+    )
+
+
+# --- time ---
+
+
+def body_within(limit_s: float) -> Callable[[Any], None]:
+    """Return a hook that ends a message whose body does not come in time.
+
+    The client's own time-out is for each read: a body that trickles would go on for ever. An
+    answer that is not streamed comes in one piece.
+    """
+    import httpx2
+
+    class Timed(httpx2.SyncByteStream):
+        def __init__(self, stream: Any, request: Any) -> None:
+            self._stream, self._request = stream, request
+
+        def __iter__(self) -> Iterator[bytes]:
+            ends = time.monotonic() + limit_s
+            self._request.extensions["timeout"]["read"] = limit_s
+            for part in self._stream:
+                yield part
+                if time.monotonic() > ends:
+                    raise httpx2.ReadTimeout("the answer trickles", request=self._request)
+
+        def close(self) -> None:
+            self._stream.close()
+
+    def limit(response: Any) -> None:
+        if response.request.url.path.endswith("/messages"):  # a batch's results may take longer
+            response.stream = Timed(response.stream, response.request)
+
+    return limit
+
+
+# --- errors ---
+
+
+def is_service_failure(error: BaseException) -> bool:
+    """Return whether the service failed, rather than refused."""
+    status = getattr(error, "status_code", None)
+    return status is None or status >= 500 or status == 408
+
+
+def is_worth_it(error: BaseException) -> bool:
+    """Return whether the same question may well be answered a little later."""
+    import anthropic
+
+    if isinstance(error, anthropic.APIStatusError):
+        return is_service_failure(error) or error.status_code in (409, 429)
+    return isinstance(error, anthropic.APIConnectionError)
+
+
+def may_be_paid(error: BaseException) -> bool:
+    """Return whether the answer may have been made, although it never came."""
+    import httpx2
+
+    status = getattr(error, "status_code", None)
+    if status is not None:
+        return status >= 500 and status not in NOT_MADE
+    return not isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+
+
+def lacks_credit(error: BaseException) -> bool:
+    """Return whether Anthropic is to be paid before it answers anything."""
+    status = getattr(error, "status_code", None)
+    return status == 402 or (status == 400 and "credit balance" in str(error))
+
+
+def retry_after_s(error: BaseException) -> float | None:
+    """Return the seconds that the service asked for, as far as they make sense."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    try:
+        asked_s = float(headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return min(asked_s, LONGEST_RETRY_S) if math.isfinite(asked_s) and asked_s >= 0 else None
+
+
+def translated(error: Exception) -> Exception:
+    """Return an error of the SDK in words of ours; any other as it is."""
+    import anthropic
+
+    if not isinstance(error, anthropic.AnthropicError):
+        return error
+    if isinstance(error, anthropic.AuthenticationError | anthropic.PermissionDeniedError):
+        return ConfigError("ANTHROPIC_API_KEY", "Anthropic does not accept this key")
+    if lacks_credit(error):
+        return ServiceDown("Anthropic says that its credit is used up", CREDIT_RETRY_S)
+    if is_worth_it(error):
+        wait_s = retry_after_s(error) or SERVICE_RETRY_S
+        return ServiceDown(f"Claude does not answer ({kind(error)})", wait_s)
+    return AxiomError(f"Claude refused the request ({kind(error)}): {str(error)[:300]}")
+
+
+def kind(error: BaseException) -> str:
+    """Name an error of the SDK in a word or two."""
+    status = getattr(error, "status_code", None)
+    return f"status {status}" if status else type(error).__name__

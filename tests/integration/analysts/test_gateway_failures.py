@@ -1,0 +1,364 @@
+"""The gateway when the service, Redis or Postgres does what it should not."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+import redis
+
+from axiom.analysts.prices import compute_usd, compute_worst_usd
+from axiom.config import Settings
+from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, Refused, ServiceDown
+from axiom.paid import Usage
+from axiom.resilience.rate_limit import Costs, Wait
+from axiom.tasks.claude import Claude
+from tests.fakes.claude import FakeClaude
+from tests.fakes.told_service import MESSAGE, Reply, ToldService, refusing, saying, told_service
+from tests.integration.analysts.conftest import question, spent_usd
+from tests.integration.analysts.test_gateway import booked_usd, calls, until
+
+Make = Callable[..., Settings]
+MODEL = question().model
+
+
+@pytest.fixture
+def told(settings: Make) -> Iterator[Callable[..., tuple[Claude, ToldService]]]:
+    """A gateway to a service that says what it is told."""
+    with ExitStack() as stack:
+
+        def make(reply: Reply, **changed: Any) -> tuple[Claude, ToldService]:
+            service = stack.enter_context(told_service(reply))
+            return Claude(settings(ANTHROPIC_BASE_URL=service.url, **changed)), service
+
+        yield make
+
+
+# --- what the service says ---
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>maintenance</html>", b"{broken", b"{}", b"null",
+        MESSAGE | {"content": None}, MESSAGE | {"usage": None}, MESSAGE | {"model": 7},
+        MESSAGE | {"usage": {"input_tokens": None, "output_tokens": 1}},
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_no_message_counts_as_paid_and_is_put_off(told: Any, body: Any) -> None:
+    claude, service = told(saying(200, body))
+    with pytest.raises(ServiceDown, match="cannot be read"):
+        claude.gateway(question())
+    [row] = calls(claude)
+    assert (row["state"], row["usd"]) == ("lost", row["worst_usd"])
+    assert claude.breaker.status().failures == service.asked == 1
+    spending = claude.budget.spent("day:*")
+    assert spending.reserved_usd == 0
+    assert spending.settled_usd == pytest.approx(float(row["worst_usd"]), abs=1e-6)
+
+
+def test_a_service_that_talks_nonsense_opens_the_breaker(told: Any) -> None:
+    claude, service = told(saying(200, b"<html>maintenance</html>"))
+    for _ in range(5):
+        with pytest.raises(ServiceDown):
+            claude.gateway(question())
+    with pytest.raises(BreakerOpen):
+        claude.gateway(question())
+    assert service.asked == 5
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_who_is_told_when_to_come_back_tells_everyone(told: Any, status: int) -> None:
+    claude, _ = told(refusing(status, retry_after="30"))
+    with pytest.raises(ServiceDown) as error:
+        claude.gateway(question())
+    assert error.value.retry_in_s == 30
+    turn = claude.guard(MODEL).rate.acquire("another", Costs(1, 1))
+    assert isinstance(turn, Wait)
+    assert 20 < turn.seconds <= 60
+
+
+@pytest.mark.parametrize("told_s", ["inf", "nan", "-5", "1e9", "soon"])
+def test_an_absurd_retry_after_stops_nobody_for_long(told: Any, told_s: str) -> None:
+    claude, _ = told(refusing(429, retry_after=told_s))
+    with pytest.raises(AxiomError):
+        claude.gateway(question())
+    state = claude._redis.hgetall(f"axiom:limits:{{rate:{MODEL}}}:state")
+    assert float(state["paused_until"]) < time.time() + 700
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "failures"),
+    [(408, "failed", True), (429, "failed", False), (502, "lost", True), (504, "lost", True)],
+)
+def test_what_may_pass_is_put_off_and_what_may_be_paid_is_booked(
+    told: Any, status: int, state: str, failures: bool
+) -> None:
+    claude, service = told(refusing(status, retry_after="30"))
+    with pytest.raises(ServiceDown):
+        claude.gateway(question())
+    assert [row["state"] for row in calls(claude)] == [state]
+    assert bool(claude.breaker.status().failures) is failures
+    assert service.asked == 1
+
+
+def test_a_key_without_credit_fails_no_step(told: Any) -> None:
+    claude, _ = told(refusing(400, "invalid_request_error", "Your credit balance is too low"))
+    with pytest.raises(ServiceDown, match="credit"):
+        claude.gateway(question())
+
+
+def test_an_answer_that_trickles_ends_in_time(told: Any) -> None:
+    body, ended = json.dumps(MESSAGE).encode(), threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        try:
+            for n in range(len(body)):
+                handler.wfile.write(body[n : n + 1])
+                time.sleep(0.1)
+        finally:
+            ended.set()
+
+    claude, _ = told(drip, claude_timeout_s=0.4)
+    with pytest.raises(ServiceDown):
+        claude.gateway(question())
+    assert {row["outcome"] for row in calls(claude)} == {"APITimeoutError"}
+    assert ended.wait(5)  # long before the whole of it would have come
+
+
+# --- the limits ---
+
+
+def test_the_headers_of_an_answer_correct_the_rate_limit(told: Any) -> None:
+    said = {
+        "anthropic-ratelimit-requests-limit": "7",
+        "anthropic-ratelimit-requests-remaining": "0",
+    }
+    claude, _ = told(saying(200, **said))
+    claude.gateway(question())
+    state = claude._redis.hgetall(f"axiom:limits:{{rate:{MODEL}}}:state")
+    assert float(state["requests:adopted"]) == 7
+    assert float(state["requests:level"]) < 1
+
+
+def test_what_a_call_cost_replaces_what_it_took_from_the_limit(told: Any) -> None:
+    claude, _ = told(saying(200), claude_output_tokens_per_minute=60_000)
+    claude.gateway(question())
+    state = claude._redis.hgetall(f"axiom:limits:{{rate:{MODEL}}}:state")
+    assert float(state["output:ratio"]) == 100 / question().max_tokens
+    assert claude._redis.hlen(f"axiom:limits:{{rate:{MODEL}}}:granted") == 0
+
+
+def test_every_call_takes_a_place_in_flight_and_leaves_it(
+    settings: Make, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claude = Claude(settings(claude_in_flight=1))
+    assert claude.gateway(question("first")).text
+    assert claude.gateway(question("second")).text
+    guard = claude.guard(MODEL)
+    guard.bulkhead.enter("somebody", 60)
+    object.__setattr__(guard, "sleep", lambda s: None)
+    with pytest.raises(Refused, match="in flight"):
+        claude.gateway(question("third"))
+    assert len(fake.books()) == len(calls(claude)) == 2
+
+
+@pytest.mark.parametrize("scope", ["day", "pipeline", "run"])
+def test_each_scope_has_a_limit_of_its_own(settings: Make, fake: FakeClaude, scope: str) -> None:
+    claude = Claude(settings(**{f"claude_{scope}_usd": Decimal(0)}))
+    with pytest.raises(BudgetSpent, match=f"budget of {scope}"):
+        claude.gateway(question())
+    assert fake.books() == []
+
+
+def test_the_worst_case_pays_whatever_becomes_of_a_prompt() -> None:
+    worst = compute_worst_usd(MODEL, 1000, 10)
+    for kind in ("input_tokens", "cache_write_5m", "cache_write_1h", "cache_read"):
+        assert compute_usd(MODEL, Usage(output_tokens=10, **{kind: 1000})) <= worst
+
+
+def test_who_cannot_pay_does_not_stand_in_the_way_of_who_can(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude = Claude(settings(claude_output_tokens_per_minute=6000, claude_run_usd=Decimal(0)))
+    for n in range(8):
+        with pytest.raises(BudgetSpent):
+            claude.gateway(question(str(n)))
+    rate = claude.guard(MODEL).rate
+    assert rate.waiting().tickets == 0
+    rate.acquire("takes all", Costs(1, 1000))
+    for n in range(8):
+        with pytest.raises(BudgetSpent):
+            claude.gateway(question(str(n)))
+    assert rate.waiting().tickets == 0
+
+
+def test_whoever_decides_the_answer_is_in_the_name_of_the_question() -> None:
+    asked = question()
+    others = [
+        question(schema=dict(asked.schema) | {"description": "x"}), question(effort="low"),
+        question(system="x"), question(prompt="test-2"), question(max_tokens=201),
+        question(model="claude-sonnet-5-5"), question("x"), question(earlier=("a", "b")),
+    ]  # fmt: skip
+    assert len({each.hash for each in [asked, *others]}) == 9
+    assert question(ttl="1h", subjects=("MSFT",)).hash == asked.hash
+
+
+# --- Redis ---
+
+
+def spend_all(claude: Claude, tag: str) -> int:
+    """Put questions until the budget is spent; return how many went."""
+    for n in range(50):
+        try:
+            claude.gateway(
+                question(f"{tag} {n}", system=f"{tag}{n}" + "long " * 400, max_tokens=50)
+            )
+        except BudgetSpent:
+            return n
+    raise AssertionError("the budget never ends")
+
+
+def test_a_redis_that_forgot_everything_does_not_have_the_day_spent_again(
+    settings: Make, fake: FakeClaude, redis_url: str
+) -> None:
+    claude = Claude(settings(claude_day_usd="0.0012"))
+    assert spend_all(claude, "a") > 0
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    claude.sweep()
+    assert spend_all(Claude(claude._settings), "b") <= 1  # the rest of a cent
+    assert spent_usd(fake) == booked_usd(claude) <= Decimal("0.0012")
+    spending = claude.budget.spent("day:*")
+    assert spending.settled_usd == pytest.approx(float(booked_usd(claude)), abs=1e-5)
+
+
+def test_what_was_in_flight_when_redis_forgot_counts_until_it_is_settled(
+    settings: Make, fake: FakeClaude, redis_url: str
+) -> None:
+    claude = Claude(settings(claude_timeout_s=30))
+    fake.control(latency_s=1.5)
+    asking = threading.Thread(target=claude.gateway, args=(question("slow"),))
+    asking.start()
+    until(fake.books, "a call in flight")
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    fake.control(latency_s=0)
+    assert claude.gateway(question("quick")).text
+    [slow] = [row for row in calls(claude) if row["state"] == "open"]
+    assert claude.budget.spent("day:*").reserved_usd >= float(slow["worst_usd"])
+    asking.join()
+    spending = claude.budget.spent("day:*")
+    assert spending.reserved_usd == 0
+    assert spending.settled_usd == pytest.approx(float(spent_usd(fake)), abs=1e-5)
+
+
+def test_a_run_that_was_paid_by_a_redis_of_old_is_remembered(
+    settings: Make, fake: FakeClaude, redis_url: str
+) -> None:
+    claude = Claude(settings(claude_run_usd="0.0012"))
+    spend_all(claude, "a")
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete("axiom:limits:{budget}:scope:run:none")
+    assert spend_all(claude, "b") <= 1
+    assert spent_usd(fake) <= Decimal("0.0012")
+
+
+def test_the_day_of_a_budget_is_the_servers(claude: Claude, fake: FakeClaude) -> None:
+    claude.gateway(question())
+    today = datetime.now(UTC).date()
+    names = [key.split(":scope:")[1] for key in claude._redis.keys("*:scope:*")]
+    assert sorted(names) == [f"day:{today}", f"pipeline:none:{today}", "run:none"]
+
+
+# --- Postgres ---
+
+
+def drop_connections(claude: Claude) -> None:
+    claude.book._db.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+def test_postgres_dropping_its_connections_has_no_question_paid_twice(
+    settings: Make, fake: FakeClaude
+) -> None:
+    fake.control(latency_s=1.5)
+    claude = Claude(settings(claude_timeout_s=30))
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.append(claude.gateway(question()).text))
+    asking.start()
+    until(fake.books, "a call in flight")
+    drop_connections(claude)
+    with pytest.raises(Refused, match="another worker") as told:
+        Claude(claude._settings).gateway(question())
+    assert 0 < told.value.retry_in_s <= 60
+    asking.join()
+    assert len(answers) == len(fake.books()) == 1
+    assert [row["state"] for row in calls(claude)] == ["answered"]
+    assert claude.gateway(question()).known
+
+
+def test_two_that_came_to_the_same_attempt_do_not_share_its_row(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude = Claude(settings())
+    claude.gateway(question("other"))
+    first = calls(claude)[0]
+    taken = first | {"id": f"{claude.gateway.name_of(question())}-2", "attempt": 2}
+    fake.control(script=[{"fault": "api_error"}])
+
+    def take(*_: Any) -> None:  # another, whose attempt has ended
+        columns = ", ".join(taken)
+        values = ", ".join(f"%({name})s" for name in taken)
+        claude.book._db.execute(f"INSERT INTO calls ({columns}) VALUES ({values})", taken)
+
+    gateway = claude.gateway
+    object.__setattr__(gateway, "sleep", take)
+    with pytest.raises(Refused, match="another worker"):
+        gateway(question())
+    assert len(fake.books()) == 2
+
+
+def test_who_asks_what_another_asks_does_not_wait_for_the_whole_call(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude = Claude(settings(claude_timeout_s=30))
+    claude.book._sql["ask"] = claude.book._sql["ask"].replace("'5s'", "'200ms'")
+    fake.control(latency_s=1.5)
+    asking = threading.Thread(target=claude.gateway, args=(question(),))
+    asking.start()
+    until(fake.books, "a call in flight")
+    with pytest.raises(Refused, match="another worker"):
+        claude.gateway(question())
+    asking.join()
+    assert claude.gateway(question()).known
+    assert len(fake.books()) == 1
+
+
+def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
+    claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.control(script=[{"fault": "lost"}])
+    lose = claude.book.lose
+
+    def forgetful(call: Any, outcome: str) -> None:
+        claude.book._db.execute("DELETE FROM calls")
+        lose(call, outcome)
+
+    monkeypatch.setattr(claude.book, "lose", forgetful)
+    assert claude.gateway(question()).text
+    assert [row["state"] for row in calls(claude)] == ["lost", "answered"]
+    assert booked_usd(claude) >= spent_usd(fake)
