@@ -42,6 +42,7 @@ task_reject_on_worker_lost = True  # a killed child's task comes back at once; t
 task_retry_on_worker_lost = False  # its attempts, so a poison task ends. This would wait 3 minutes
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True  # a busy worker holds nothing that another could run
+task_inherit_parent_priority = True  # else a chain's second task would be live work again
 worker_deduplicate_successful_tasks = False  # it makes chords stall for ever after a kill
 task_serializer = result_serializer = event_serializer = "json"
 accept_content = ["json"]
@@ -81,7 +82,8 @@ timezone = "UTC"
 
 
 def _every(pipeline: str, schedule: crontab) -> dict[str, object]:
-    return {"task": f"axiom.tasks.{pipeline}.run", "schedule": schedule}
+    task = f"axiom.tasks.{pipeline}.run"
+    return {"task": task, "schedule": schedule, "kwargs": {"trigger": "schedule"}}
 
 
 # what a person set goes first: axiom schedule
@@ -120,6 +122,6 @@ imports = [
     f"axiom.tasks.{name}"
     for name in (
         *("ingestion", "graph", "events", "correlation"),
-        *("watch", "backfill", "retention", "batches", "pulse", "health"),
+        *("watch", "backfill", "retention", "batches", "pulse", "canary", "health"),
     )
 ]

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
-required=(AXIOM_REDIS_PASSWORD AXIOM_POSTGRES_PASSWORD AXIOM_GRAPH_PASSWORD AXIOM_FLOWER_AUTH)
+required=(AXIOM_REDIS_PASSWORD AXIOM_POSTGRES_PASSWORD AXIOM_GRAPH_PASSWORD AXIOM_CONSOLE_PASSWORD)
 
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT

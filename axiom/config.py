@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     quote_chunk: int = Field(500, ge=1)
     jump_deviations: float = Field(8.0, gt=0)
     correlation_windows: Annotated[tuple[int, ...], NoDecode] = (60, 120, 250)
+    correlation_tile: int = Field(1024, ge=2)  # instruments to a side of a task of `correlate`
     schedules: Literal["on", "off"] = "on"
     stall_after_s: float = Field(15.0, gt=0)
     give_up_after_h: float = Field(48.0, gt=0)  # past its deadline, a run has failed
@@ -115,8 +116,9 @@ class Settings(BaseSettings):
     alert_severity: Literal["info", "warning", "critical"] = "warning"  # from this on is told
     alert_remind_s: float = Field(4 * 3600.0, gt=0)
     alert_every_s: float = Field(5.0, gt=0)  # how often the rules look
-    alert_clear_after_s: float = Field(15.0, ge=0)  # twice as long at each return within an hour
-    alert_stale_slots: float = Field(2.0, gt=0)  # as many without a good run make data stale
+    alert_clear_after_s: float = Field(10.0, ge=0)  # twice as long at each return within an hour
+    alert_settled_s: float = Field(15.0, gt=0)  # what died and came back is told for so long
+    alert_stale_slots: int = Field(2, ge=1)  # as many without a good run make data stale
     alert_queue_deep: int = Field(2000, ge=1)  # messages
     alert_queue_old_s: float = Field(300.0, gt=0)
     alert_quarantine_rows: int = Field(100, ge=1)  # of a pipeline in a quarter of an hour

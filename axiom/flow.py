@@ -52,6 +52,14 @@ class Artifacts(Protocol):
         """
         ...
 
+    def put_arrays(self, run_id: str, name: str, arrays: Mapping[str, Any]) -> str:
+        """Keep NumPy arrays by name, as bytes, and return their reference."""
+        ...
+
+    def get_arrays(self, ref: str) -> dict[str, Any]:
+        """Return the arrays; raises like `get`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Generic[S]):

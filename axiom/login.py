@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def _make(path: Path) -> bool:
     if path.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_name(f".{FILE}.{os.getpid()}")  # never seen half written
-    descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # never seen half written; mkstemp lets only its owner read it
+    descriptor, whole = tempfile.mkstemp(prefix=f".{FILE}.", dir=path.parent)
     try:
         with open(descriptor, "w") as file:
             json.dump({"password": secrets.token_urlsafe(18)}, file)
@@ -61,5 +62,5 @@ def _make(path: Path) -> bool:
     except FileExistsError:
         return False
     finally:
-        whole.unlink()
+        os.unlink(whole)
     return True

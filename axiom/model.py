@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -64,6 +64,22 @@ class Quote:
     low: float | None = None
     volume: float | None = None
     flag: str | None = None  # why a stored quote is doubtful, such as "jump"
+    bar_s: int | None = None  # what open to volume span; None: the day so far
+
+
+@dataclass(frozen=True, slots=True)
+class CorporateAction:
+    """A split (`amount`: shares after it for one before) or a dividend (`amount`: money a share).
+
+    It takes effect at the start of its ex-date, a day of the exchange.
+    """
+
+    ticker: str
+    kind: str  # "split" | "dividend"
+    ex_date: date
+    amount: float
+    source: str
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +313,7 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """One pair, one window, one method. `low`, `high`: 95% interval of r; `q`: over all pairs."""
+    """One pair, one window, one method. docs/explanation/correlation.md says what each is."""
 
     a: str  # a < b
     b: str
@@ -305,10 +321,23 @@ class Correlation:
     method: str  # "pearson" | "spearman"
     n: int
     r: float
-    low: float
+    low: float  # 95% interval of r
     high: float
     p: float
-    q: float
+    q: float  # Benjamini-Hochberg, over all pairs
+    n_eff: float | None = None
+    q_by: float | None = None  # Benjamini-Yekutieli
+    shrunk: float | None = None  # r by Ledoit and Wolf
+    cleaned: float | None = None  # r by Marchenko and Pastur
+    break_q: float | None = None  # that nothing changed since the window before
+    lag: int | None = None  # days by which a leads b (negative: b leads)
+    lag_r: float | None = None
+    lag_q: float | None = None
+
+    @property
+    def broke(self) -> bool:
+        """Whether the pair is not what it was in the window before this one."""
+        return self.break_q is not None and self.break_q < 0.05
 
 
 # --- what the ledger keeps ---------------------------------------------------
@@ -443,6 +472,12 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("", text)
 
 
+def one_line(text: str, most: int = 500) -> str:
+    """Text that others wrote, without line breaks and control characters, cut to a length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def chunked(items: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:
     """Split into tuples of at most `size`."""
     for start in range(0, len(items), size):
@@ -455,7 +490,7 @@ def to_json(value: Any) -> Json:
 
 
 def _plain(value: Any) -> Json:
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # and so datetime
         return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)

@@ -191,7 +191,8 @@ def of_companies(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Q
 
 def of_headlines(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Question]:
     from axiom.analysts.claude import events
-    from axiom.pipelines.events import EntityFinder, _headlines
+    from axiom.pipelines.events import _headlines
+    from axiom.pipelines.linking import EntityFinder
 
     settings = engine.services.settings
     finder = EntityFinder(engine.services.universe.companies)

@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from rich.console import Console
 from rich.table import Table
 
+from axiom.analytics.communities import compute_structure
 from axiom.embedded.servers import running
 from axiom.model import COMPARISON, Edge, EdgeType, Label, NodeRef, Reading
-from axiom.pipelines.graph import compute_structure
 from axiom.stores.graph import GraphStore
 from axiom.stores.graph_path import explained_path
 
@@ -146,7 +146,9 @@ def measure(graph: GraphStore) -> dict[str, object]:
     hourly = {
         "invariants": once(graph.violations),
         "counts": once(lambda: graph.counts("replay")),
-        "links, PageRank, communities": once(lambda: compute_structure(graph.links("replay"))),
+        "links, PageRank, communities": once(
+            lambda: compute_structure(graph.links("replay"), "Company:")
+        ),
     }
     return {"upsert": sizes, "questions": answers, "once_a_run_s": hourly}
 

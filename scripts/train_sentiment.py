@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from axiom.analysts.sentiment import BLOCKS, CLASSES, WEIGHTS, SentimentModel
 
 LABELS = {0: "negative", 1: "positive", 2: "neutral"}

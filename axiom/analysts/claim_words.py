@@ -43,7 +43,7 @@ MULTIPLES = re.compile(rf"\w+fold|(?:{'|'.join(_TENS)}|hundred|thousand|million)
 
 # phrases whose number words say nothing of a quantity
 HARMLESS = re.compile(
-    r"\bone another\b|\bat (?:this|that|some|no) point\b|\bdata points?\b"
+    r"(?<=\d )per cent\b|\bone another\b|\bat (?:this|that|some|no) point\b|\bdata points?\b"
     r"|\b(?:the|these|both) two (?=stocks|shares|companies|tickers|series|names|move|now|no|still"
     r"|are|were|have|had)"
 )
@@ -85,7 +85,8 @@ ORDINARY = frozenset(
 )
 STARTERS = frozenset(
     _words(
-        "a after again all also although an and any apart as at because before being beforehand "
+        "a after again against all also although an and any apart as at because before being "
+        "beforehand between prior "
         "both but by clearly co compared correlation correlations currently daily data despite "
         "during earlier even evidence few fewer for formerly from given great has hence here "
         "higher however if in indeed instead interval it its less lower measured meanwhile "

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from axiom.analysts import claim_words as words
+from axiom.analysts.claim_roles import Role, find_roles, find_wrong_words
 from axiom.pipelines.correlation import Change
 
 LONGEST = 500
@@ -32,7 +33,14 @@ _THOUSANDS = re.compile(r"(?<=\d)\u00a0(?=\d{3}(?!\d))")
 _INTERVAL = re.compile(
     r"(?<![\d.,+-])95(?:\s?%|\s?per\s?cent)[ -](?:confidence[ -])?(?:intervals?|CI)\b"
 )
-_ISO_DATE = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
+_MONTHS = "January February March April May June July August September October November December"
+_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS.split())
+# as in 2020-03-02, 2 March 2020, Mar 2, 2020; of days and months in digits nobody knows which
+_DATE = re.compile(
+    r"(?<![\d-])(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?![\d-])"
+    rf"|(?<![\d.,-])(?P<day2>\d\d?) (?P<month2>{_MONTH}) (?P<year2>\d{{4}})(?![\d.,-]\d|\d)"
+    rf"|\b(?P<month3>{_MONTH}) (?P<day3>\d\d?), (?P<year3>\d{{4}})(?![\d.,-]\d|\d)"
+)
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
 _RUN = re.compile(r"\.?\d(?:[\d.,:/']*\d)?")
 _NUMBER = re.compile(r"(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+)?(?:\.\d+)?")
@@ -54,9 +62,14 @@ class Facts:
     own_names: frozenset[str] = frozenset()
     other_names: frozenset[str] = frozenset()
     dates: frozenset[date] = frozenset()
+    change: Change | None = None  # where it is known, each number is held to its role
 
 
-def facts_of(change: Change, names: Mapping[str, Sequence[str]] | None = None) -> Facts:
+def facts_of(
+    change: Change,
+    names: Mapping[str, Sequence[str]] | None = None,
+    dates: Iterable[date] = (),
+) -> Facts:
     """Return the statistics of a change; `names` are those of all companies, by ticker."""
     told = [c for c in (change.now, change.before) if c]
     pair, names = (change.now.a, change.now.b), names or {}
@@ -72,6 +85,8 @@ def facts_of(change: Change, names: Mapping[str, Sequence[str]] | None = None) -
         counts=frozenset(x for c in told for x in (c.n, c.window)),
         own_names=frozenset(own),
         other_names=frozenset(others - own),
+        dates=frozenset(dates),
+        change=change,
     )
 
 
@@ -91,6 +106,8 @@ def find_problems(text: str, facts: Facts) -> list[str]:
     problems += _names(plain, facts)
     problems += _spelled(plain, facts)
     problems += _numbers(plain, facts)
+    if facts.change:
+        problems += find_wrong_words(plain, facts.change)
     return problems
 
 
@@ -128,13 +145,23 @@ def _token(name: str) -> re.Pattern[str]:
 
 
 def _without_dates(plain: str, facts: Facts) -> tuple[str, list[str]]:
-    known = {day.isoformat() for day in facts.dates}
     problems = [
-        f"the date {found} is not stored"
-        for found in _ISO_DATE.findall(plain)
-        if found not in known
+        f"the date {match[0]} is not stored"
+        for match in _DATE.finditer(plain)
+        if _date(match) not in facts.dates
     ]
-    return _ISO_DATE.sub("then", plain), problems
+    return _DATE.sub("then", plain), problems
+
+
+def _date(match: re.Match[str]) -> date | None:
+    told = {name.rstrip("23"): value for name, value in match.groupdict().items() if value}
+    month = told["month"]
+    names = [name[:3] for name in _MONTHS.split()]
+    number = int(month) if month.isdigit() else names.index(month[:3]) + 1
+    try:
+        return date(int(told["year"]), number, int(told["day"]))
+    except ValueError:
+        return None
 
 
 def _names(plain: str, facts: Facts) -> Iterator[str]:
@@ -187,11 +214,11 @@ def _checked_words(match: re.Match[str], text: str, facts: Facts) -> str:
 
 
 def _numbers(plain: str, facts: Facts) -> Iterator[str]:
+    roles = find_roles(plain) if facts.change else {}
     for match in _RUN.finditer(plain):
-        sign = _sign(plain, match.start())
-        if sign is None or not _NUMBER.fullmatch(match[0]) or not _is_stored(
-            plain, match, sign, facts
-        ):  # fmt: skip
+        sign, role = _sign(plain, match.start()), roles.get(match.start())
+        fits = sign is not None and _NUMBER.fullmatch(match[0])
+        if not fits or not _is_stored(plain, match, sign or "", role, facts):
             yield f"the number {match[0]} is not stored as it is used here"
 
 
@@ -200,7 +227,8 @@ def _sign(plain: str, at: int) -> str | None:
     before = plain[:at]
     if before.endswith(("-", "+")):
         sign, before = before[-1], before[:-1]
-        if not before or before[-1] in " (=":
+        # also the second of a range: -0.44--0.21
+        if not before or before[-1] in " (=" or re.search(r"\d%?-$", before):
             return sign
         # a dash between two numbers is no sign
         return "" if sign == "-" and before[-1].isdigit() else None
@@ -209,7 +237,9 @@ def _sign(plain: str, at: int) -> str | None:
     return "" if not before or before[-1] in " (\"'=" else None
 
 
-def _is_stored(plain: str, match: re.Match[str], sign: str, facts: Facts) -> bool:
+def _is_stored(
+    plain: str, match: re.Match[str], sign: str, role: Role | None, facts: Facts
+) -> bool:
     digits = match[0].replace(",", "")
     places = len(digits.partition(".")[2])
     value = float(digits) * (-1 if sign == "-" else 1)
@@ -219,7 +249,7 @@ def _is_stored(plain: str, match: re.Match[str], sign: str, facts: Facts) -> boo
         rest = _UNIT.match(after, percent.end())
         unsure = bool(rest and rest[1] in words.UNITS) or after[percent.end() :][:1] in "-&/"
         return (not unsure or not after[percent.end() :]) and _is_fraction(
-            value / 100, places + 2, letter, facts
+            value / 100, places + 2, letter, role, facts
         )
     unit = _UNIT.match(after)
     named = (unit[1] or "").lower() if unit else ""
@@ -230,14 +260,18 @@ def _is_stored(plain: str, match: re.Match[str], sign: str, facts: Facts) -> boo
         return counted and not sign and value in facts.counts
     joined = bool(re.match(r"-[A-Za-z]", after))
     odd = joined or named in words.DAYS or named in words.UNITS
-    return not odd and places >= 2 and _is_fraction(value, places, letter, facts)
+    return not odd and places >= 1 and _is_fraction(value, places, letter, role, facts)
 
 
-def _is_fraction(value: float, places: int, letter: str | None, facts: Facts) -> bool:
+def _is_fraction(
+    value: float, places: int, letter: str | None, role: Role | None, facts: Facts
+) -> bool:
     """Whether a stored value, rounded to the printed digits, is this one."""
     stored = (
         facts.fractions.get(letter, ())
         if letter
         else tuple(x for values in facts.fractions.values() for x in values)
     )
+    if role and facts.change:
+        stored = tuple(x for x in role.values(facts.change) if x in stored)
     return any(abs(value - x) <= 0.5 * 10.0**-places + _CLOSE for x in stored)

@@ -12,13 +12,20 @@ from axiom.analysts import local_company, local_events, local_explain
 from axiom.model import Classification, Headline, Profile, Said
 from axiom.pipelines.correlation import Change, Explanation
 from axiom.pipelines.graph import Finding
+from axiom.pipelines.linking import Company, EntityFinder
 
 
 class LocalAnalyst:
-    """Rules, templates and a small trained model."""
+    """Rules, templates and a small trained model.
+
+    By the names of the companies given it knows what a headline says of which.
+    """
 
     name = "local"
     company_prompt_hash = local_company.PROMPT_HASH
+
+    def __init__(self, companies: Sequence[Company] = ()) -> None:
+        self._finder = EntityFinder(companies) if companies else None
 
     def analyse_company(self, profile: Profile) -> Said[Finding]:
         """Return what a profile's lines state outright."""
@@ -26,7 +33,7 @@ class LocalAnalyst:
 
     def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> Said[Classification]:
         """Return the type and the sentiment of headlines."""
-        return Said(local_events.classify(headlines))
+        return Said(local_events.classify(headlines, self._finder))
 
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]:
         """Return a sentence for each change, made from its statistics."""

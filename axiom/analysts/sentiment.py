@@ -50,7 +50,9 @@ class SentimentModel:
     @cached_property
     def _places(self) -> dict[str, dict[str, int]]:
         return {
-            block: {term: n for n, term in enumerate(str(self._weights[f"{block}_terms"]).split("\n"))}
+            block: {
+                term: n for n, term in enumerate(str(self._weights[f"{block}_terms"]).split("\n"))
+            }
             for block in BLOCKS
         }
 

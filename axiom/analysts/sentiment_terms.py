@@ -67,7 +67,11 @@ def kind_terms(text: str) -> list[str]:
     ends = [f"first:{polar[0]}", f"last:{polar[-1]}"] if polar else []
     return [
         *(kind for kinds in found for kind in kinds),
-        *(" ".join(first[n : n + size]) for size in (2, 3, 4) for n in range(len(first) - size + 1)),
+        *(
+            " ".join(first[n : n + size])
+            for size in (2, 3, 4)
+            for n in range(len(first) - size + 1)
+        ),
         "order:" + " ".join(polar[:4]),
         *ends,
         f"sum:{max(-3, min(3, signed_sum(first)))}",

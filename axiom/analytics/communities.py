@@ -7,6 +7,7 @@ ours networkx or igraph would do the same; neither is needed for anything else h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,32 @@ def compute_modularity(links: Sequence[Link], communities: Mapping[str, str]) ->
             home = communities[node]
             strength[home] = strength.get(home, 0.0) + weight
     return within / total - sum((each / (2 * total)) ** 2 for each in strength.values())
+
+
+def compute_structure(links: Sequence[Link], company: str) -> dict[str, Any]:
+    """Return who matters and who belongs together, of the nodes whose name begins with `company`.
+
+    `companies` are by key, the rest of the name. Each has `degree`, `strength`, `pagerank` and
+    the `community`, named by its first company. Companies are linked directly, and by what
+    they share.
+    """
+    degrees, ranks = compute_degrees(links), compute_pagerank(links)
+    homes = compute_communities(links)
+    keys = sorted(node.removeprefix(company) for node in homes if node.startswith(company))
+    named: dict[str, str] = {}
+    for key in keys:
+        named.setdefault(homes[company + key], key)
+    figures = {
+        key: {
+            "degree": degrees[company + key][0],
+            "strength": round(degrees[company + key][1], 4),
+            "pagerank": round(ranks[company + key], 6),
+            "community": named[homes[company + key]],
+        }
+        for key in keys
+    }
+    modularity = round(compute_modularity(links, homes), 4) if links else 0.0
+    return {"companies": figures, "communities": len(named), "modularity": modularity}
 
 
 def _around(links: Iterable[Link]) -> Weights:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from axiom.analytics.tiles import TILE, Scratch, on_all_processors, upper_tiles
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors, upper_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -37,13 +37,22 @@ class Columns:
     """Columns made ready for `correlate`; all arrays are (T, N) or (N,)."""
 
     values: Array  # NaN where missing
-    z: Array
-    squares: Array
-    absent: Array  # bool
+    both: Array  # (T, 2N): z, and then its squares, so that one sparse product does for both
+    absent: Array  # one where missing; single precision counts exactly
     missing: Any  # sparse (N, T), one where missing
     counts: Array  # of what is there
     sums: Array  # of squares
     flat: Array  # bool: the column has no variance
+
+    @property
+    def z(self) -> Array:
+        """The columns, centred, of mean square one and 0 where missing."""
+        return self.both[:, : len(self.counts)]
+
+    @property
+    def squares(self) -> Array:
+        """Their squares."""
+        return self.both[:, len(self.counts) :]
 
 
 def prepare(values: ArrayLike) -> Columns:
@@ -53,11 +62,14 @@ def prepare(values: ArrayLike) -> Columns:
 
     x = np.asarray(values, dtype=float)
     absent = ~np.isfinite(x)
-    if np.isinf(x).any():
+    both = np.empty((len(x), 2 * x.shape[1]))
+    z, squares = np.hsplit(both, 2)
+    np.copyto(z, x)
+    z[absent] = 0.0
+    if absent.any() and np.isinf(x).any():
         x = np.where(absent, np.nan, x)
-    z = np.where(absent, 0.0, x)
-    largest = np.abs(z).max(axis=0, initial=0.0)
-    counts = len(x) - np.count_nonzero(absent, axis=0)
+    counts = len(x) - np.count_nonzero(absent, axis=0).astype(float)
+    largest = np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0))
     # first to the size of one: neither sums nor squares overflow, whatever the unit
     z /= np.where(largest > 0, largest, 1.0)
     z -= z.sum(axis=0) / np.maximum(counts, 1)
@@ -65,10 +77,10 @@ def prepare(values: ArrayLike) -> Columns:
     spread = np.sqrt(np.einsum("ti,ti->i", z, z) / np.maximum(counts, 1))
     flat = spread <= _FLAT
     z /= np.where(flat, np.inf, spread)
-    squares = z * z
+    np.multiply(z, z, out=squares)
     column, row = np.nonzero(absent.T)
     missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
-    return Columns(x, z, squares, absent, missing, counts, squares.sum(axis=0), flat)
+    return Columns(x, both, absent.astype(np.float32), missing, counts, squares.sum(axis=0), flat)
 
 
 def correlate(
@@ -86,7 +98,7 @@ def correlate(
     np.matmul(left.z.T, right.z, out=r)
     np.add.outer(left.counts, right.counts - float(len(left.z)), out=n)
     if left.missing.nnz and right.missing.nnz:
-        n += left.missing.astype(np.float32) @ right.absent.astype(np.float32)
+        n += left.missing.astype(np.float32) @ right.absent
     with np.errstate(invalid="ignore", divide="ignore"):
         _variances(left, right, n, r, (one, other, s, extra))
         weak = _odd(one, n, left) | _odd(other, n, left)
@@ -97,7 +109,7 @@ def correlate(
     if n.min(initial=min_n) < max(min_n, 2):
         no = no | (n < max(min_n, 2))
     if np.any(weak):
-        _again(r, *np.nonzero(weak & ~no), left.values, right.values)
+        _again(r, np.nonzero(weak & ~no), left.values, right.values)
     np.clip(r, -1.0, 1.0, out=r)
     if no.any():
         r[no] = np.nan
@@ -108,8 +120,9 @@ def _odd(variance: Array, n: Array, columns: Columns) -> Any:
     """Where little of the variance is left; one False where that is nowhere."""
     import numpy as np
 
-    few = variance.min(initial=np.inf) < _ODD * len(columns.z)
-    return variance < _ODD * n if few else np.False_
+    # the least is no number where a pair has nothing in common
+    enough = variance.min(initial=np.inf) >= _ODD * len(columns.z)
+    return np.False_ if enough else variance < _ODD * n
 
 
 def _variances(
@@ -119,33 +132,37 @@ def _variances(
     import numpy as np
 
     one, other, s, extra = blocks
-    if right.missing.nnz:
-        np.negative((right.missing @ left.z).T, out=s)
-        np.subtract(left.sums[:, None], (right.missing @ left.squares).T, out=one)
+    width, gaps = len(left.counts), right.missing.nnz
+    mine = right.missing @ left.both if gaps else None  # what the other's gaps take from the sums
+    theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
+    if mine is not None:
+        np.negative(mine[:, :width].T, out=s)
+        np.subtract(left.sums[:, None], mine[:, width:].T, out=one)
         np.multiply(s, s, out=extra)
         extra /= n
         one -= extra
     else:
         one[:] = left.sums[:, None]
-    if left.missing.nnz:
-        sums = left.missing @ right.z
-        np.subtract(right.sums, left.missing @ right.squares, out=other)
+    if theirs is not None:
+        sums, squares = np.hsplit(theirs, 2)
+        np.subtract(right.sums, squares, out=other)
         np.multiply(sums, sums, out=extra)
         extra /= n
         other -= extra
     else:
         other[:] = right.sums
-    if right.missing.nnz and left.missing.nnz:
+    if mine is not None and theirs is not None:
         # a side whose partner has no gaps has the mean zero
         s *= sums
         s /= n
         products += s
 
 
-def _again(r: Array, rows: Array, columns: Array, left: Array, right: Array) -> None:
+def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:
     """Compute some pairs from their own rows: centred first, then summed."""
     import numpy as np
 
+    rows, columns = places
     for at in range(0, len(rows), _AT_ONCE):
         i, j = rows[at : at + _AT_ONCE], columns[at : at + _AT_ONCE]
         a, b = left[:, i], right[:, j]
@@ -193,12 +210,12 @@ def compute_pearson(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Array
     return r, n
 
 
-def prepare_parts(values: Array, tile: int = TILE) -> dict[int, Columns]:
+def prepare_parts(values: Array) -> dict[int, Columns]:
     """Make the columns of each tile ready; by the place of their first."""
     found: dict[int, Columns] = {}
 
     def fill(part: slice) -> None:
         found[part.start] = prepare(values[:, part])
 
-    on_all_processors(fill, [slice(at, at + tile) for at in range(0, values.shape[1], tile)])
+    on_all_processors(fill, cuts(slice(0, values.shape[1])))
     return found

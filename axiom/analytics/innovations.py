@@ -25,10 +25,11 @@ def compute_winsorised(values: ArrayLike, width: float = WIDTH) -> Array:
     x = np.asarray(values, dtype=float)
     x = np.where(np.isfinite(x), x, np.nan)
     with np.errstate(invalid="ignore"):
-        middle = bottleneck.nanmedian(x, axis=0)
+        middle = _medians(x)
         off = np.abs(x - middle)
-        spread = 1.4826 * bottleneck.nanmedian(off, axis=0)
-        spread = np.where(spread > 0, spread, 1.2533 * bottleneck.nanmean(off, axis=0))
+        spread = 1.4826 * _medians(off)
+        if not (spread > 0).all():
+            spread = np.where(spread > 0, spread, 1.2533 * bottleneck.nanmean(off, axis=0))
     kept: Array = np.clip(x, middle - width * spread, middle + width * spread)
     return kept
 
@@ -47,9 +48,21 @@ def compute_innovations(values: ArrayLike) -> Array:
     from axiom.analytics.significance import compute_autocorrelation
 
     x = compute_winsorised(values)
-    with np.errstate(invalid="ignore"):
-        x -= bottleneck.nanmean(x, axis=0)
+    x -= np.nan_to_num(bottleneck.nanmean(x, axis=0))
     filled = np.nan_to_num(x)
     if len(x) > 1:
         x[1:] -= compute_autocorrelation(filled, 1)[:, 0] * filled[:-1]
-    return compute_winsorised(x)
+    return x
+
+
+def _medians(x: Array) -> Array:
+    """Medians of columns without what is missing; sorting is vectorised, and NaN comes last."""
+    import numpy as np
+
+    ordered = np.sort(np.ascontiguousarray(x.T), axis=1)
+    last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)
+    if not len(x):
+        return np.full(x.shape[1], np.nan)
+    row = np.arange(len(ordered))
+    middle: Array = (ordered[row, last // 2] + ordered[row, (last + 1) // 2]) / 2
+    return middle

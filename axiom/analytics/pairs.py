@@ -17,7 +17,7 @@ from axiom.analytics.significance import (
     compute_p_value,
     lags_of,
 )
-from axiom.analytics.tiles import TILE, Scratch, on_all_processors
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,24 +34,31 @@ class Side:
 
     columns: Columns
     memory: Array  # autocorrelations of the columns, (N, lags)
-    tested: Columns  # their innovations
+    tested: Array  # their innovations, of mean zero and mean square one, zero where missing
     rest: Array  # autocorrelations of the innovations
-    tails: Array  # fourth moments of the innovations
+    squares: Array  # of the innovations; powers are in single precision, plenty for a factor
+    cubes: Array  # (2T, N): their third powers, and below them the innovations
+    turned: Array  # (2T, N): the innovations, and below them their third powers
+    fourth: Array  # the means of their fourth powers
 
 
 def prepare_side(values: Array, method: str) -> Side:
-    """Make columns ready for `compute_tile`; `values` is (T, N)."""
+    """Make columns ready for `compute_pairs`; `values` is (T, N)."""
     import numpy as np
 
     x = ranks.rank_columns(values) if method == "spearman" else values
     columns, tested = prepare(x), prepare(compute_innovations(x))
-    lags = lags_of(len(x))
+    lags, single = lags_of(len(x)), tested.z.astype(np.float32)
+    cubes = single * single * single
     return Side(
         columns=columns,
         memory=compute_autocorrelation(columns.z, lags),
-        tested=tested,
+        tested=tested.z,
         rest=compute_autocorrelation(tested.z, lags),
-        tails=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
+        squares=tested.squares.astype(np.float32),
+        cubes=np.vstack([cubes, single]),
+        turned=np.vstack([single, cubes]),
+        fourth=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
     )
 
 
@@ -80,11 +87,11 @@ def compute_pairs(
     rows, columns = _whole(rows, x.shape[1]), _whole(columns, x.shape[1])
     base = _places(rows, columns)
     found = np.empty((len(FIELDS), base[-1]))
-    parts, (scratch, second) = _sides(x, method, rows, columns), (Scratch(), Scratch())
+    parts, scratch, more = _sides(x, method, rows, columns), Scratch(), Scratch()
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
-        block = _tile(parts[i.start], parts[j.start], method, min_n, scratch, second)
+        block = _tile(parts[i.start], parts[j.start], method, min_n, scratch, more)
         for row in range(i.start, i.stop):
             first = max(j.start, row + 1)
             at = base[row - rows.start] + first - max(columns.start, row + 1)
@@ -107,12 +114,8 @@ def _whole(part: slice | None, size: int) -> slice:
     return slice(*(part or slice(size)).indices(size)[:2])
 
 
-def _cuts(part: slice) -> list[slice]:
-    return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
-
-
 def _tiles(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    return [(i, j) for i in _cuts(rows) for j in _cuts(columns) if i.start < j.stop - 1]
+    return [(i, j) for i in cuts(rows) for j in cuts(columns) if i.start < j.stop - 1]
 
 
 def _places(rows: slice, columns: slice) -> Array:
@@ -124,54 +127,86 @@ def _places(rows: slice, columns: slice) -> Array:
 
 
 def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, Side]:
-    cuts = {cut.start: cut for part in (rows, columns) for cut in _cuts(part)}
+    pieces = {cut.start: cut for part in (rows, columns) for cut in cuts(part)}
     found: dict[int, Side] = {}
 
     def fill(cut: slice) -> None:
         found[cut.start] = prepare_side(x[:, cut], method)
 
-    on_all_processors(fill, list(cuts.values()))
+    on_all_processors(fill, list(pieces.values()))
     return found
 
 
 def _tile(
-    left: Side, right: Side, method: str, min_n: int, scratch: Scratch, second: Scratch
+    left: Side, right: Side, method: str, min_n: int, scratch: Scratch, more: Scratch
 ) -> Array:
-    """All `FIELDS` of a tile, (fields, N left, N right)."""
+    """All `FIELDS` of a tile, (fields, N left, N right); they hold until the next one."""
     import numpy as np
 
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    tested, _ = correlate(left.tested, right.tested, min_n, second)
-    length = len(left.columns.z)
-    fewer = n / _tail(left, right, tested, n)
-    n_test = fewer / compute_inflation(left.rest, right.rest, length)
-    n_eff = fewer / compute_inflation(left.memory, right.memory, length)
+    length = len(left.columns.values)
+    *block, tested, n_test, wild = more.blocks(len(FIELDS) + 3, r.shape)
+    n_eff = block[FIELDS.index("n_eff")]
+    np.matmul(left.tested.T, right.tested, out=tested)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tested /= n
+        np.clip(tested, -1.0, 1.0, out=tested)
+        np.copyto(wild, left.squares.T @ right.squares)
+        wild /= n
+        np.divide(n, _tail_without(left, right, tested, wild), out=n_test)
+        np.divide(n, _tail(left, right, tested, n, wild), out=n_eff)
+    n_test /= compute_inflation(left.rest, right.rest, length)
+    n_eff /= compute_inflation(left.memory, right.memory, length)
     np.maximum(n_test, LEAST_N, out=n_test)
     np.maximum(n_eff, LEAST_N, out=n_eff)
-    low, high = compute_interval(r, n_eff, method)
-    p = compute_p_value(tested, n_test)
-    p[np.isnan(p)] = 1.0  # it varies, but its innovations do not
-    block = np.stack([r, n, n_eff, low, high, p])
-    block[:, np.isnan(r)] = np.nan
-    return block
+    found = (r, n, n_eff, *compute_interval(r, n_eff, method), compute_p_value(tested, n_test))
+    none = np.isnan(r)
+    for field, values in zip(block, found, strict=True):
+        np.copyto(field, values)
+        if none.any():
+            field[none] = np.nan
+    # it varies, but its innovations do not
+    block[-1][np.isnan(block[-1]) & ~none] = 1.0
+    whole: Array = more.stack(len(FIELDS), r.shape)
+    return whole
 
 
-def _tail(left: Side, right: Side, r: Array, n: Array) -> Array:
-    """How much days that are wild for both inflate the variance of r, at least 1.
+def _tail_without(left: Side, right: Side, r: Array, wild: Array) -> Array:
+    """How much days that are wild for both inflate the variance of r where there is no relation.
 
-    The variance of a slope that allows for heteroscedasticity, over the one that does not:
-    (mean z_i^2 z_j^2 - r^2 m4) / (1 - r^2), where the mixed third moment has its value under
-    a linear relation and m4 is the lesser fourth moment. Source: White, Econometrica 48,
-    1980; for r itself Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
+    `wild` is the mean of z_i^2 z_j^2. What of it a linear relation explains, at least r^2
+    times the lesser fourth moment, is taken off: (wild - r^2 m4) / (1 - r^2), at least 1.
+    Source: White, Econometrica 48, 1980.
     """
     import numpy as np
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        both = left.tested.squares.T @ right.tested.squares
-        both /= n
-        squared = r * r
-        both -= squared * np.minimum.outer(left.tails, right.tails)
-        both /= 1 - squared
-    return np.fmax(both, 1.0, out=both)
+    squared = r * r
+    found: Array = wild - squared * np.minimum.outer(left.fourth, right.fourth)
+    found /= 1 - squared
+    return np.fmax(found, 1.0, out=found)
+
+
+def _tail(left: Side, right: Side, r: Array, n: Array, wild: Array) -> Array:
+    """How much such days inflate the variance of r, at least 1; `wild` is written over.
+
+    With m_ab the mean of z_i^a z_j^b, the variance of r that holds whatever the distribution,
+    m22 - r (m31 + m13) + r^2 (m40 + m04 + 2 m22) / 4, over that of the normal, (1 - r^2)^2.
+    Source: Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
+    """
+    import numpy as np
+
+    squared = r * r
+    wild *= 1 + squared / 2
+    odd = (left.cubes.T @ right.turned).astype(float)
+    odd *= r
+    odd /= n
+    wild -= odd
+    squared /= 4
+    wild += squared * np.add.outer(left.fourth, right.fourth)
+    squared *= -4
+    squared += 1
+    squared *= squared
+    wild /= squared
+    return np.fmax(wild, 1.0, out=wild)

@@ -79,11 +79,16 @@ def _before(ranked: Array, gone: Array) -> Array:
     """How many of the rows `gone` stand before each value of a column; half of its equals."""
     import numpy as np
 
-    count = np.zeros(ranked.shape)
-    for row in gone:
-        count += ranked[row] < ranked
-        count += 0.5 * (ranked[row] == ranked)
-    return count
+    doubled = np.nan_to_num(2 * ranked, nan=-1.0).astype(np.int32)
+    halves = np.zeros(ranked.shape)
+    for at in range(0, len(gone), 127):  # two for each row: a byte holds 255
+        bytes_ = np.zeros(ranked.shape, dtype=np.uint8)
+        for row in doubled[gone[at : at + 127]]:
+            there = row >= 0
+            bytes_ += ((row < doubled) & there).view(np.uint8)
+            bytes_ += ((row <= doubled) & there).view(np.uint8)
+        halves += bytes_
+    return halves / 2
 
 
 def _ahead(ranked: Array) -> Array:
@@ -101,4 +106,5 @@ def _rho(theirs: Array, mine: Array, both: Array) -> Array:
     lengths = np.einsum("tk,tk->k", a, a) * np.einsum("tk,tk->k", b, b)
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.einsum("tk,tk->k", a, b) / np.sqrt(np.where(lengths > 0, lengths, np.nan))
-    return np.clip(rho, -1.0, 1.0)
+    clipped: Array = np.clip(rho, -1.0, 1.0)
+    return clipped

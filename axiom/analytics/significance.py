@@ -25,7 +25,9 @@ def compute_autocorrelation(z: ArrayLike, lags: int) -> Array:
 
     z = np.asarray(z, dtype=float)
     total = np.einsum("ti,ti->i", z, z)
-    found = [np.einsum("ti,ti->i", z[:-lag], z[lag:]) for lag in range(1, min(lags, len(z) - 1) + 1)]
+    found = [
+        np.einsum("ti,ti->i", z[:-lag], z[lag:]) for lag in range(1, min(lags, len(z) - 1) + 1)
+    ]
     sums = np.array(found).reshape(len(found), z.shape[1])
     ratio: Array = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0).T
     return np.ascontiguousarray(ratio)
@@ -85,7 +87,7 @@ def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         df = np.where(n > 2, n - 2, np.nan)
         squared = r * r
-        found: Array = 2 * ndtr(-_hill(squared, df))
+        found: Array = np.asarray(2 * ndtr(-_hill(squared, df)))
         rough = (df < 30) | (squared > 0.8)
         if rough.any():
             t = np.abs(r[rough]) * np.sqrt(df[rough] / (1 - squared[rough]))
@@ -105,25 +107,27 @@ def _hill(squared: Array, df: Array) -> Array:
     return deviate
 
 
-def compute_q_value(p: ArrayLike) -> Array:
+def compute_q_value(p: ArrayLike, total: int | None = None) -> Array:
     """Return Benjamini-Hochberg adjusted p-values of a vector; NaN stays NaN and does not count.
 
-    Source: Benjamini and Hochberg, J. R. Stat. Soc. B 57, 1995. (scipy has the same
-    in scipy.stats, whose import costs seconds in every worker child.)
+    `total` tests were made, where `p` has only the least of them: then q is exact below the
+    least p-value that was left out, and above it an upper bound. Source: Benjamini and
+    Hochberg, J. R. Stat. Soc. B 57, 1995. (scipy has the same in scipy.stats, whose import
+    costs seconds in every worker child.)
     """
-    return _adjusted(p, dependent=False)
+    return _adjusted(p, total, dependent=False)
 
 
-def compute_q_value_dependent(p: ArrayLike) -> Array:
+def compute_q_value_dependent(p: ArrayLike, total: int | None = None) -> Array:
     """Return Benjamini-Yekutieli adjusted p-values: they hold whatever the dependence.
 
-    Source: Benjamini and Yekutieli, Ann. Stat. 29, 2001: those of Benjamini and Hochberg
-    times 1 + 1/2 + … + 1/m.
+    As `compute_q_value`, times 1 + 1/2 + … + 1/m. Source: Benjamini and Yekutieli, Ann.
+    Stat. 29, 2001.
     """
-    return _adjusted(p, dependent=True)
+    return _adjusted(p, total, dependent=True)
 
 
-def _adjusted(p: ArrayLike, *, dependent: bool) -> Array:
+def _adjusted(p: ArrayLike, total: int | None, *, dependent: bool) -> Array:
     import numpy as np
 
     p = np.asarray(p, dtype=float)
@@ -133,7 +137,8 @@ def _adjusted(p: ArrayLike, *, dependent: bool) -> Array:
     order = np.argsort(p if place is None else p[place])
     order = order if place is None else place[order]
     ranked, ranks = p[order], np.arange(1.0, len(order) + 1)
-    ranked *= len(order) * ((1 / ranks).sum() if dependent else 1.0)
+    tests = max(len(order), total or 0)
+    ranked *= tests * ((1 / np.arange(1.0, tests + 1)).sum() if dependent else 1.0)
     ranked /= ranks
     ranked = np.minimum.accumulate(ranked[::-1])[::-1]
     q[order] = np.minimum(ranked, 1.0, out=ranked)
@@ -152,7 +157,8 @@ def compute_break(
     import numpy as np
     from scipy.special import ndtr
 
-    difference, variance = 0.0, 0.0
+    difference: Any = 0.0
+    variance: Any = 0.0
     for sign, (r, n) in ((1, now), (-1, before)):
         r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,10 +13,15 @@ TILE = 256
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
-def upper_tiles(size: int, tile: int = TILE) -> list[tuple[slice, slice]]:
+def cuts(part: slice) -> list[slice]:
+    """Return a stretch of columns in pieces of at most `TILE`."""
+    return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
+
+
+def upper_tiles(size: int) -> list[tuple[slice, slice]]:
     """Return the tiles on and above the diagonal of a (size, size) matrix, row by row."""
-    cuts = [slice(at, min(at + tile, size)) for at in range(0, size, tile)]
-    return [(rows, columns) for n, rows in enumerate(cuts) for columns in cuts[n:]]
+    pieces = cuts(slice(0, size))
+    return [(rows, columns) for n, rows in enumerate(pieces) for columns in pieces[n:]]
 
 
 class Scratch(threading.local):
@@ -35,6 +40,10 @@ class Scratch(threading.local):
         if self._kept.shape[0] < count or self._kept.shape[1] < size:
             self._kept = np.empty((count, size))
         return [each[:size].reshape(shape) for each in self._kept[:count]]
+
+    def stack(self, count: int, shape: tuple[int, int]) -> Any:
+        """Return the first arrays as one, (count, *shape)."""
+        return self._kept[:count, : shape[0] * shape[1]].reshape(count, *shape)
 
 
 def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from axiom.cli import show
-from axiom.model import PIPELINES, Json, RunState, to_json
+from axiom.cli import show, show_changes
+from axiom.errors import ConfigError
+from axiom.model import PIPELINES, Json, RunState, to_json, utcnow
 
+if TYPE_CHECKING:
+    from axiom.ledger.backfills import Backfill
+
+POLL_S = 0.5
 BAD = {RunState.PARTIAL, RunState.FAILED, RunState.CANCELLED}
 
 
@@ -96,3 +104,76 @@ def retry(run_id: str, *, wait: bool, as_json: bool) -> int:
         as_json=as_json,
     )
     return 0
+
+
+def backfill(
+    pipeline: str | None,
+    since: str | None,
+    until: str | None,
+    *,
+    cancelled: str | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Ask for a range, cancel one, or list them."""
+    from axiom.tasks import operate
+
+    if cancelled:
+        found = operate.cancel_backfill(cancelled, by=who())
+    elif pipeline:
+        found = operate.backfill(pipeline, *_range(since, until), by=who())
+    else:
+        show_changes.backfills(operate.backfills(), as_json=as_json)
+        return 0
+    if wait and pipeline:
+        found = _worked_off(found.id)
+    show_changes.backfills([found], as_json=as_json, alone=True)
+    return int(bool({"failed", "partial"} & set(found.states)) and wait)
+
+
+def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
+    from axiom.tasks.base import logical_time
+
+    if not since:
+        raise ConfigError("--since", "says where the range begins, such as 2026-01-31T14:00:00Z")
+    end = logical_time("", until, "manual") if until else utcnow()
+    return logical_time("", since, "manual"), end
+
+
+def _worked_off(backfill_id: str) -> Backfill:
+    from axiom.tasks.services import services
+
+    while (found := services().backfills.get(backfill_id)).state == "running":
+        time.sleep(POLL_S)
+    return found
+
+
+def schedule(
+    pipeline: str | None,
+    spec: str | None,
+    catch_up: str | None,
+    *,
+    default: bool,
+    as_json: bool,
+) -> None:
+    """Show when pipelines run, or change it."""
+    from axiom.tasks import operate
+
+    if (spec or catch_up or default) and not pipeline:
+        raise ConfigError("schedule", "name the pipeline whose schedule is to be changed")
+    if default and (spec or catch_up):
+        raise ConfigError("--default", "goes with neither a schedule nor --catch-up")
+    if pipeline and (spec or default):
+        operate.set_schedule(pipeline, spec, by=who())
+    if pipeline and (catch_up or default):
+        operate.set_catch_up(pipeline, catch_up, by=who())
+    found = operate.schedules()
+    chosen = [found[pipeline]] if pipeline else list(found.values())
+    show_changes.schedules(chosen, utcnow(), as_json=as_json)
+
+
+def audit(limit: int, *, as_json: bool) -> None:
+    """Show who did what."""
+    from axiom.tasks import operate
+
+    show_changes.audit(operate.audit(limit), as_json=as_json)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
 from axiom.errors import ConfigError
-from axiom.model import PIPELINES, utcnow
+from axiom.model import PIPELINES, one_line, utcnow
 
 if TYPE_CHECKING:
     from axiom.stores.alerts import AlertStore
 
 COLOURS = {"critical": "bold red", "warning": "yellow", "info": "dim"}
-GRAVE = 3  # the exit code
+GRAVE = 6  # the exit code
 _UNITS = {"s": "seconds", "min": "minutes", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=365)
 
 
 def list_open(limit: int, *, as_json: bool) -> int:
-    """List open alerts; 3 when one is critical and nobody looks after it."""
+    """List open alerts; 6 when one is critical and nobody looks after it."""
     store = _store()
     rows, mutes, unsent = store.open_alerts(limit), store.mutes(), store.unsent()
     if as_json:
@@ -57,7 +57,7 @@ def _line(row: Mapping[str, Any], when: str) -> None:
     head = Text.assemble((row["severity"], colour), f" {row['id'][:8]}  ", (when, "dim"))
     out = show.console()
     out.print(head)
-    out.print(_indented(row["subject"]))
+    out.print(_indented(one_line(row["subject"])))
 
 
 def _indented(text: str, style: str = "") -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
@@ -113,8 +113,12 @@ def status(*, as_json: bool) -> None:
 
 def standing(now: datetime) -> list[dict[str, Any]]:
     """Return how each pipeline stands: its last run, freshness, next run, pause."""
-    ledger = _ledger()
+    from axiom.config import settings
+    from axiom.tasks.operate import schedules
+
+    ledger, on = _ledger(), settings().schedules == "on"
     last, good, pauses = ledger.last_runs(), ledger.last_good(), ledger.pauses()
+    due = {name: each.next_at(now) if on else None for name, each in schedules().items()}
     return [
         {
             "pipeline": pipeline,
@@ -123,7 +127,7 @@ def standing(now: datetime) -> list[dict[str, Any]]:
             "last_at": last[pipeline].logical_at if pipeline in last else None,
             "good_at": good.get(pipeline),
             "fresh": _fresh(pipeline, good.get(pipeline), now),
-            "next_at": None if pipeline in pauses else next_at(pipeline, now),
+            "next_at": due[pipeline],
             "reason": _reason(pauses.get(pipeline), last.get(pipeline)),
         }
         for pipeline in PIPELINES
@@ -145,18 +149,6 @@ def _reason(pause: Mapping[str, Any] | None, run: Run | None) -> str | None:
 def _fresh(pipeline: str, good_at: datetime | None, now: datetime) -> bool:
     cadence = PIPELINES[pipeline]
     return good_at is not None and now - good_at < cadence.slot + cadence.deadline
-
-
-def next_at(pipeline: str, now: datetime) -> datetime | None:
-    """When beat will fire a pipeline next, by celeryconfig; None when schedules are off."""
-    import celeryconfig
-
-    entry = celeryconfig.beat_schedule.get(pipeline)
-    if entry is None:
-        return None
-    schedule: Any = entry["schedule"]
-    left: timedelta = schedule.remaining_estimate(now)
-    return (now + left).replace(microsecond=0)
 
 
 def _ledger() -> Ledger:

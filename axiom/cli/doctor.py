@@ -23,6 +23,7 @@ from axiom.config import SERVERS_FILE, Settings, settings
 from axiom.errors import AxiomError, ConfigError
 
 PATIENCE_S = 4.5
+SERVERS = ("redis", "postgres", "graph", "chroma")
 MB = 2**20
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
 Probe = Callable[[Settings], Check]
@@ -80,6 +81,8 @@ def _answer(name: str, probe: Probe, wanted: Settings) -> Check:
     try:
         return probe(wanted)
     except ConfigError as error:
+        if name not in SERVERS and error.setting.endswith("_URL"):
+            return fail(name, f"cannot be told without {error.setting}", "see above")
         return fail(name, str(error), f"set {error.setting}, or start everything: axiom up")
     except AxiomError as error:
         return fail(name, str(error), "axiom up; or start that server")

@@ -7,13 +7,34 @@ from typing import Annotated, Any
 
 import typer
 
+from axiom.cli.asking import asking
 from axiom.cli.watching import watching
-from axiom.errors import AxiomError, ConfigError, UnknownPipeline
+from axiom.errors import (
+    AxiomError,
+    ConfigError,
+    NotNow,
+    StoreUnavailable,
+    UnknownAlert,
+    UnknownPipeline,
+    UnknownRun,
+)
 from axiom.model import PIPELINES
+
+EXIT_CODES = (
+    "Exit codes: 0 done. 1 it failed, or a run that was waited for ended badly. "
+    "2 wrong usage or setting. 3 refused: the state of the run or pipeline does not allow it. "
+    "4 no such run, pipeline or alert. 5 a server cannot be reached. "
+    "6 something is wrong now: a critical alert, a process that is gone."
+)
+CODES: list[tuple[type[AxiomError], int]] = [
+    (ConfigError, 2), (NotNow, 3), (UnknownRun, 4), (UnknownPipeline, 4), (UnknownAlert, 4),
+    (StoreUnavailable, 5),
+]  # fmt: skip
 
 cli = typer.Typer(
     name="axiom",
     help="Market intelligence on a Celery task queue.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode=None,  # drawing the help with rich takes longer than all else
     pretty_exceptions_enable=False,
@@ -22,6 +43,7 @@ cli = typer.Typer(
 runs_cli = typer.Typer(help="The ledger's runs, newest first.", invoke_without_command=True)
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(watching)
+cli.add_typer(asking)
 
 
 def _pipeline(value: str) -> str:
@@ -40,6 +62,21 @@ Pipeline = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 At = Annotated[
     str | None, typer.Option(help="Logical time, such as 2026-01-31T14:00:00Z (default: now).")
+]
+
+
+def _recent_runs(incomplete: str) -> list[str]:
+    from axiom.tasks.services import services
+
+    try:
+        return [run.id for run in services().ledger.runs(limit=50) if run.id.startswith(incomplete)]
+    except AxiomError:  # a completion has nowhere to complain
+        return []
+
+
+RunId = Annotated[
+    str,
+    typer.Argument(help="A run's id, or the start of it.", autocompletion=_recent_runs),
 ]
 Params = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="key=value for the steps; repeatable.")
@@ -122,7 +159,7 @@ def pause(
     reason: Annotated[str | None, typer.Option(help="Kept with the pause, and shown.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop a pipeline's schedule; runs asked for by a person still run."""
+    """Stop a pipeline's schedule; what a person asks for still runs."""
     from axiom.cli.actions import pause as command
 
     command(pipeline, reason, as_json=as_json)
@@ -134,9 +171,6 @@ def resume(pipeline: Pipeline, as_json: AsJson = False) -> None:
     from axiom.cli.actions import resume as command
 
     command(pipeline, as_json=as_json)
-
-
-RunId = Annotated[str, typer.Argument(help="A run's id, or the start of it.")]
 
 
 @cli.command()
@@ -161,6 +195,72 @@ def retry(
     from axiom.cli.actions import retry as command
 
     raise typer.Exit(command(run_id, wait=wait, as_json=as_json))
+
+
+@cli.command()
+def backfill(
+    pipeline: Annotated[
+        str | None,
+        typer.Argument(
+            help=" | ".join(PIPELINES) + "; none: list backfills.",
+            callback=lambda value: _pipeline(value) if value else None,
+            autocompletion=lambda: list(PIPELINES),
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="The first logical time.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this one (default: now).")] = None,
+    cancel: Annotated[
+        str | None, typer.Option(metavar="ID", help="Cancel a backfill and its active runs.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a range of logical times behind the live work; each once."""
+    from axiom.cli.actions import backfill as command
+
+    raise typer.Exit(command(pipeline, since, until, cancelled=cancel, wait=wait, as_json=as_json))
+
+
+@cli.command()
+def schedule(
+    pipeline: Annotated[
+        str | None,
+        typer.Argument(
+            help=" | ".join(PIPELINES),
+            callback=lambda value: _pipeline(value) if value else None,
+            autocompletion=lambda: list(PIPELINES),
+        ),
+    ] = None,
+    spec: Annotated[
+        str | None, typer.Argument(help="'every 5m', or cron in UTC: '*/5 * * * *'.")
+    ] = None,
+    catch_up: Annotated[
+        str | None,
+        typer.Option(
+            help="Missed slots: none, latest, or all:N (the newest N).",
+            autocompletion=lambda: ["none", "latest", "all:24"],
+        ),
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="Back to what celeryconfig.py says.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show when pipelines run, or change it; beat follows within 5 s."""
+    from axiom.cli.actions import schedule as command
+
+    command(pipeline, spec, catch_up, default=default, as_json=as_json)
+
+
+@cli.command()
+def audit(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show who did what, newest first."""
+    from axiom.cli.actions import audit as command
+
+    command(limit, as_json=as_json)
 
 
 @cli.command()
@@ -301,7 +401,7 @@ def runs(
 
 @runs_cli.command("show")
 def runs_show(
-    run_id: Annotated[str, typer.Argument(help="A run's id, or the start of it.")],
+    run_id: RunId,
     as_json: AsJson = False,
 ) -> None:
     """Show one run: its steps, attempts and errors."""
@@ -321,10 +421,8 @@ def main() -> None:
     """Run the command; an error that Axiom means is one sentence, not a traceback."""
     try:
         cli(prog_name="axiom")
-    except ConfigError as error:
-        sys.exit(_complain(error, 2))
     except AxiomError as error:
-        sys.exit(_complain(error, 1))
+        sys.exit(_complain(error, next((n for kind, n in CODES if isinstance(error, kind)), 1)))
 
 
 def _complain(error: AxiomError, code: int) -> int:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from axiom.tasks.state import QueueState, WorkerState
 
-GONE = 3  # the exit code
+GONE = 6  # the exit code
 MB = 2**20
+LONG = ("process", "queues", "workers")
 
 
 def queues(*, as_json: bool) -> None:
@@ -48,7 +49,7 @@ def queue_table(found: Sequence[QueueState], workers: Sequence[WorkerState]) -> 
 
 
 def workers(*, as_json: bool) -> int:
-    """Print the processes; 3 when one is gone."""
+    """Print the processes; 6 when one is gone."""
     from axiom.tasks import state
 
     found = state.workers()
@@ -105,5 +106,6 @@ def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for name in columns:
         justify: Any = "right" if name.startswith(">") else "left"
-        table.add_column(name.lstrip(">"), justify=justify, no_wrap=True)
+        # what is long gives way, and nothing else
+        table.add_column(name.lstrip(">"), justify=justify, no_wrap=name not in LONG)
     return table

@@ -13,6 +13,7 @@ from rich.text import Text
 from axiom.cli import show
 from axiom.cli.alerts import COLOURS
 from axiom.cli.processes import age
+from axiom.model import one_line
 
 MB = 2**20
 HEAD = "bold"
@@ -164,11 +165,6 @@ def _missing(frame: Mapping[str, Any], what: str, nothing: str) -> Text:
     source = "broker" if what in ("queues", "processes") else "ledger"
     error = frame["errors"].get(source)
     return Text(f"not known: {one_line(error)}" if error else "asking", style=LOST if error else "")
-
-
-def one_line(text: str) -> str:
-    """Text that cannot move the cursor."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _table(*columns: str) -> Table:

@@ -58,7 +58,7 @@ def runs(found: Sequence[Run], *, as_json: bool) -> None:
     if not found:
         say("No runs. Ask for one: axiom trigger ingestion")
         return
-    table = _table("run", "pipeline", "logical time", "state", "seconds")
+    table = new_table("run", "pipeline", "logical time", "state", "seconds")
     for each in found:
         table.add_row(
             each.id[:8], each.pipeline, moment(each.logical_at), coloured(each.state),
@@ -80,8 +80,8 @@ def run(found: Run, steps: Sequence[StepRow], *, as_json: bool, outputs: bool = 
     )
     out.print(f"[dim]run {found.id}[/]", highlight=False)
     if found.reason:
-        out.print(_text(found.reason))
-    table = _table("step", "state", "tries", "seconds", "what it said" if outputs else "error")
+        out.print(literal(found.reason))
+    table = new_table("step", "state", "tries", "seconds", "what it said" if outputs else "error")
     for name in dict.fromkeys(step.name for step in steps):
         for row in _step_rows([step for step in steps if step.name == name], outputs):
             table.add_row(*row)
@@ -109,15 +109,15 @@ def _counted(steps: Sequence[StepRow]) -> list[tuple[Any, ...]]:
         items = ", ".join(step.item for step in same[:5]) + (" …" if len(same) > 5 else "")
         rows.append((
             f"{same[0].name} ×{len(same)}", coloured(state), str(max(s.attempt for s in same)),
-            seconds(max(took)), _text("; ".join(sorted(errors)) or items),
+            seconds(max(took)), literal("; ".join(sorted(errors)) or items),
         ))  # fmt: skip
     return rows
 
 
 def _said(step: StepRow, outputs: bool) -> Any:
     if step.error or not outputs or step.output is None:
-        return _text(step.error)
-    return _text(facts(step.output))
+        return literal(step.error)
+    return literal(facts(step.output))
 
 
 def facts(output: Any) -> str:
@@ -170,7 +170,7 @@ def status(rows: Sequence[Mapping[str, Any]], now: datetime, *, as_json: bool) -
     if as_json:
         print_json({"at": now, "pipelines": list(rows)})
         return
-    table = _table("pipeline", "last run", "logical time", "last good", "next")
+    table = new_table("pipeline", "last run", "logical time", "last good", "next")
     for row in rows:
         good = f"{ago(row['good_at'], now)} ago" if row["good_at"] else "never"
         table.add_row(
@@ -191,20 +191,21 @@ def _print_with_reasons(table: Table, reasons: Sequence[tuple[str, str | None]])
     notes.add_column(overflow="fold")
     for name, reason in reasons:
         if reason:
-            notes.add_row(name, _text(shorten(reason, LONG_REASON)))
+            notes.add_row(name, literal(shorten(reason, LONG_REASON)))
     out.print(table)
     if notes.row_count:
         out.print(Padding(notes, (0, 0, 0, 1)))
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
+    """A table with a line below its heads."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for name in columns:
-        wraps = name in ("error", "what it said", "step")
-        right = name in ("seconds", "tries")
+        wraps = name in ("error", "what it said", "step", "runs", "schedule (UTC)")
+        right = name in ("seconds", "tries", "done")
         table.add_column(
             name,
             justify="right" if right else "left",
@@ -241,7 +242,8 @@ def coloured(state: str) -> str:
     return f"[{colour}]{state}[/]"
 
 
-def _text(value: str | None) -> Any:
+def literal(value: str | None) -> Any:
+    """Text in which nothing is markup."""
     from rich.text import Text
 
     return Text(value or "")  # never markup: errors hold what a provider sent

@@ -13,7 +13,7 @@ import typer
 from axiom.model import PIPELINES
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-GRAVE = "Exit code 3 when there is a critical alert that nobody acknowledged or muted."
+GRAVE = "Exit code 6 when there is a critical alert that nobody acknowledged or muted."
 alerts_cli = typer.Typer(
     help=f"What a person should know, the gravest first. {GRAVE}", invoke_without_command=True
 )
@@ -105,7 +105,7 @@ def alerts_unmute(what: What, as_json: AsJson = False) -> None:
 
 @alerts_cli.command("test")
 def alerts_test(as_json: AsJson = False) -> None:
-    """Send a message by every channel; exit code 1 when one did not take it."""
+    """Send a test by every channel; exit code 1 when one fails."""
     from axiom.cli.alerts import send_test
 
     raise typer.Exit(send_test(as_json=as_json))
@@ -126,7 +126,7 @@ def workers(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the processes: workers, beat, Flower, console. Exit code 3 when one is gone."""
+    """Show the processes: workers, beat, Flower, console. Exit code 6 when one is gone."""
     from axiom.cli.processes import forget as forget_one
     from axiom.cli.processes import workers as command
 

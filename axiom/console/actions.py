@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from axiom.console.access import Who
 from axiom.console.pipelines import known
 from axiom.console.web import SAID, Console, console, page
 from axiom.errors import AxiomError, UnknownRun
+from axiom.model import utcnow
 
 router = APIRouter(include_in_schema=False)
 Form = Mapping[str, str]
@@ -44,7 +45,7 @@ class Action:
     verb: str
     about: str
     do: Callable[[str, Form, str], tuple[str, str]]
-    on: str = "pipeline"  # pipeline | run | alert
+    on: str = "pipeline"  # pipeline | run | alert | backfill
     fields: tuple[Field, ...] = ()
     danger: bool = False
 
@@ -101,12 +102,49 @@ def backfill(pipeline: str, form: Form, by: str) -> tuple[str, str]:
     return f"{pipeline}: backfill {_told(made)}", f"/pipelines/{pipeline}"
 
 
+def cancel_backfill(backfill_id: str, form: Form, by: str) -> tuple[str, str]:
+    """Ask for no more runs of a backfill."""
+    ended = _operate().cancel_backfill(backfill_id, by=by)
+    return f"the backfill is {ended.state}", f"/pipelines/{ended.pipeline}"
+
+
 def schedule(pipeline: str, form: Form, by: str) -> tuple[str, str]:
     """Give a pipeline another schedule, or its own back."""
     spec = form.get("spec", "").strip() or None
     _operate().set_schedule(known(pipeline), spec, by=by)
     said = f"runs by {spec!r} now" if spec else "has its own schedule again"
     return f"{pipeline} {said}", f"/pipelines/{pipeline}"
+
+
+def acknowledge(alert_id: str, form: Form, by: str) -> tuple[str, str]:
+    """Say that somebody looks after an alert."""
+    found = _alerts().acknowledge(alert_id, by)
+    return f"acknowledged: {found['subject']}", "/alerts"
+
+
+def mute(what: str, form: Form, by: str) -> tuple[str, str]:
+    """Tell nobody of something for a while."""
+    try:
+        hours = float(form.get("hours") or 1)
+    except ValueError:
+        raise AxiomError("say for how many hours, such as 2 or 0.5") from None
+    if not 0 < hours <= 24 * 30:
+        raise AxiomError("between a minute and 30 days, please")
+    until = utcnow() + timedelta(hours=hours)
+    _alerts().mute(what, until, by)
+    return f"{what} is muted until {until:%Y-%m-%d %H:%M}", "/alerts"
+
+
+def unmute(what: str, form: Form, by: str) -> tuple[str, str]:
+    """Tell of it again."""
+    said = "is told of again" if _alerts().unmute(what) else "was not muted"
+    return f"{what} {said}", "/alerts"
+
+
+def _alerts() -> Any:
+    from axiom.tasks.services import services
+
+    return services().alerts
 
 
 def _told(made: Any) -> str:
@@ -176,8 +214,9 @@ ACTIONS: dict[str, Action] = {
         ),
     ),
     "schedule": Action(
-        "Change the schedule", "Change", "Five fields as in crontab; empty: its own schedule.",
-        schedule, fields=(Field("spec", "Schedule", "such as */10 * * * *"),),
+        "Change the schedule", "Change",
+        "An interval, or five fields as in crontab (UTC); empty: its own schedule.",
+        schedule, fields=(Field("spec", "Schedule", "such as every 5m, or */10 * * * *"),),
     ),
     "cancel": Action(
         "Cancel the run", "Cancel the run", "What has not begun will not; what is stored stays.",
@@ -187,6 +226,20 @@ ACTIONS: dict[str, Action] = {
         "Retry from the failed steps", "Retry",
         "The same run goes on: what succeeded is not run again.", retry, on="run",
     ),
+    "cancel-backfill": Action(
+        "Cancel the backfill", "Cancel the backfill",
+        "No more of its runs are asked for; those that are active are cancelled.",
+        cancel_backfill, on="backfill", danger=True,
+    ),
+    "acknowledge": Action(
+        "Acknowledge the alert", "Acknowledge",
+        "You look after it: no reminder comes, an all-clear does.", acknowledge, on="alert",
+    ),
+    "mute": Action(
+        "Mute", "Mute", "Nobody is told of it until then; it is still recorded.", mute, on="alert",
+        fields=(Field("hours", "For how many hours", "such as 2 or 0.5"),),
+    ),
+    "unmute": Action("Unmute", "Unmute", "It is told of again.", unmute, on="alert"),
 }  # fmt: skip
 
 
@@ -207,7 +260,7 @@ def _ask_page(
 ) -> HTMLResponse:  # fmt: skip
     return page(
         request, "confirm.html", status=status, name=name, action=what, subject=subject,
-        named=named, wrong=wrong, given=given or {},
+        named=named, wrong=wrong, given=given or {}, back=_back(what, subject),
     )  # fmt: skip
 
 
@@ -227,6 +280,12 @@ async def done(request: Request, action: str, subject: str) -> Response:
     return answer
 
 
+def _back(what: Action, subject: str) -> str:
+    """Where one came from, as far as the subject tells."""
+    pages = {"pipeline": f"/pipelines/{subject}", "run": f"/runs/{subject}", "alert": "/alerts"}
+    return pages.get(what.on, "/")
+
+
 def _known_action(name: str) -> Action:
     if name not in ACTIONS:
         raise UnknownRun(f"no action {name[:40]!r}")
@@ -240,4 +299,4 @@ async def _named(here: Console, what: Action, subject: str) -> str:
     if what.on == "run":
         run = await here.ask(here.history.run, subject)
         return f"{run.pipeline}, run {run.id[:8]} ({run.state})"
-    return subject
+    return subject[:200]

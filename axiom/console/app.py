@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from axiom import __version__
 from axiom.config import Settings
-from axiom.console import actions, doors, intelligence, notes, overview, pipelines, runs
+from axiom.console import actions, api, doors, intelligence, notes, overview, pipelines, runs
 from axiom.console.guard import Guard, wants_json
 from axiom.console.live import Live
 from axiom.console.web import Console, page
@@ -27,7 +27,7 @@ from axiom.login import built_in
 
 log = structlog.get_logger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-PAGES = (doors, overview, pipelines, runs, actions, notes)
+PAGES = (doors, overview, pipelines, runs, actions, notes, api)
 AGAIN_S = 3.0
 
 
@@ -76,10 +76,12 @@ async def _have_login(console: Console) -> None:
     while True:
         try:
             await console.ask(console.access.ensure_built_in, built_in(console.settings))
-            return
+            break
         except AxiomError as error:
             log.warning("login_not_ready", error=str(error))
             await asyncio.sleep(AGAIN_S)
+    if path := console.settings.ready_file:
+        path.touch()
 
 
 class _Static(StaticFiles):

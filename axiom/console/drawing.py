@@ -169,6 +169,7 @@ def gantt(run: Run, steps: Mapping[str, StepSummary], now: datetime) -> list[Bar
             return Bar(step, 0, 0, None)
         begin_s = (step.started_at - run.created_at).total_seconds()
         took_s = ((step.ended_at or run.ended_at or now) - step.started_at).total_seconds()
+        took_s = max(took_s, 0.0)
         x = min(max(begin_s / span_s, 0) * 1000, 996)
         return Bar(step, x, min(max(took_s / span_s * 1000, 4), 1000 - x), took_s)
 
@@ -192,7 +193,9 @@ def columns(
     """Draw durations as columns, the newest on the right; heights by square root."""
 
     def seconds(run: Mapping[str, Any]) -> float:
-        return float(((run["ended_at"] or now) - run["created_at"]).total_seconds())
+        # a run may have begun since `now` was looked at
+        took_s: float = ((run["ended_at"] or now) - run["created_at"]).total_seconds()
+        return max(0.0, took_s)
 
     longest = max((seconds(run) for run in runs), default=1.0) or 1.0
     step = width / slots

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from axiom.console.now import open_alerts
+from axiom.console.live import TOPICS, Topic
 from axiom.console.web import Console, console, page
 
 router = APIRouter(include_in_schema=False)
@@ -18,7 +18,21 @@ PAGE = 100
 async def alerts_page(request: Request) -> HTMLResponse:
     """Show what wants a person."""
     here = console(request)
-    return page(request, "alerts.html", alerts=await here.part(lambda: open_alerts(here)))
+    return page(request, "alerts.html", topic="alerts:", **await alert_facts(here))
+
+
+async def alert_facts(here: Console, _: str = "") -> dict[str, Any]:
+    """Gather what is open, what is muted, and what there was."""
+    return {
+        "alerts": await here.part(lambda: here.services.alerts.open_alerts()),
+        "mutes": await here.part(lambda: here.services.alerts.mutes()),
+        "past": await here.part(lambda: here.services.alerts.history(limit=50)),
+    }
+
+
+TOPICS["alerts"] = Topic(
+    alert_facts, {"alerts": "alerts_table.html"}, follows=lambda pulse, name: True, slow=True
+)
 
 
 def audit_rows(before: int | None = None) -> Any:
@@ -33,6 +47,14 @@ async def audit_page(request: Request, before: int | None = None) -> HTMLRespons
     """Show who did what, and when."""
     rows = await console(request).part(lambda: audit_rows(before))
     return page(request, "audit.html", rows=rows, size=PAGE)
+
+
+@router.get("/api", response_class=HTMLResponse)
+async def api_page(request: Request) -> HTMLResponse:
+    """Describe the API, from its own description."""
+    from axiom.console.api import operations
+
+    return page(request, "api.html", groups=operations(request.app.openapi()))
 
 
 async def _of(here: Console, name: str) -> Any:

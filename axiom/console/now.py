@@ -31,19 +31,17 @@ async def now(console: Console) -> Now:
 
 
 def open_alerts(console: Console) -> list[dict[str, Any]]:
-    """Return what a person should know and has not settled."""
-    return console.services.alerts.newest(20)
+    """Return what is open, the gravest first, and the newest news."""
+    alerts = console.services.alerts
+    return alerts.open_alerts(50) + [a for a in alerts.newest(20) if a["state"] == "noted"]
 
 
-def next_at(pipeline: str, at: datetime) -> datetime | None:
-    """When a pipeline runs next by its schedule; None when it has none."""
-    import celeryconfig
+async def schedules(console: Console) -> Any:
+    """Return each pipeline's schedule; none of them where they cannot be asked."""
+    from axiom.tasks import operate
 
-    entry: Any = celeryconfig.beat_schedule.get(pipeline)
-    if entry is None:
-        return None
-    found: datetime = (at + entry["schedule"].remaining_estimate(at)).replace(microsecond=0)
-    return found
+    found = await console.part(operate.schedules)
+    return {} if isinstance(found, Missing) else found
 
 
 def freshness(pipeline: str, good_at: datetime | None, at: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -9,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from axiom.console import drawing
 from axiom.console.live import TOPICS, Topic
-from axiom.console.now import dollars_today, freshness, next_at, now
+from axiom.console.now import dollars_today, freshness, now, schedules
 from axiom.console.web import Console, Missing, console, page
 from axiom.model import utcnow
 
@@ -19,10 +20,10 @@ router = APIRouter(include_in_schema=False)
 async def facts(console: Console, _: str = "") -> dict[str, Any]:
     """Gather the page's facts; what is away is `Missing`."""
     found: Any = await console.part(console.history.overview)
-    at = utcnow()
+    at, slots = utcnow(), await schedules(console)
     if not isinstance(found, Missing):
         for row in found:
-            await _complete(console, row, at)
+            await _complete(console, row, at, slots.get(row["pipeline"]))
     return {
         "rows": found,
         "now": await now(console),
@@ -31,10 +32,10 @@ async def facts(console: Console, _: str = "") -> dict[str, Any]:
     }
 
 
-async def _complete(console: Console, row: dict[str, Any], at: Any) -> None:
+async def _complete(console: Console, row: dict[str, Any], at: datetime, slots: Any) -> None:
     name, last = row["pipeline"], row["last"]
     row["fresh"] = freshness(name, row["good_at"], at)
-    row["next_at"] = None if row["paused_at"] else next_at(name, at)
+    row["next_at"] = slots.next_at(at) if slots else None
     bad = last is not None and last.state in ("failed", "partial")
     row["failing"] = await console.part(lambda: console.history.failing(name)) if bad else None
     row["columns"] = drawing.columns(row["recent"], width=400, height=44, slots=40, now=at)

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from axiom.console import drawing
 from axiom.console.live import TOPICS, Topic
-from axiom.console.now import freshness, next_at
+from axiom.console.now import freshness, schedules
 from axiom.console.web import Console, console, page
 from axiom.errors import UnknownPipeline
 from axiom.ledger.history import Cursor
@@ -39,7 +39,8 @@ async def facts(console: Console, name: str, before: Cursor | None = None) -> di
     overview: Any = await ask(history.overview, DURATIONS)
     row = next(each for each in overview if each["pipeline"] == name)
     row["fresh"] = freshness(name, row["good_at"], at)
-    row["next_at"] = None if row["paused_at"] else next_at(name, at)
+    slots = (await schedules(console)).get(name)
+    row["next_at"] = slots.next_at(at) if slots else None
     newest = await ask(history.newest, name)
     grid, steps = await ask(partial(history.grid, name, limit=COLUMNS, before=before))
     spent = await ask(history.dollars_of, [run.id for run in grid.runs])
@@ -52,8 +53,15 @@ async def facts(console: Console, name: str, before: Cursor | None = None) -> di
         **drawn(name, newest.plan if newest else None, mine or {}),
         "grid": grid, "steps": steps, "spent": spent, "names": _names(name, steps),
         "columns": columns, "took": _took(row["recent"]), "deadline": PIPELINES[name].deadline,
-        "now": at,
+        "now": at, "slots": slots, "backfills": await console.part(lambda: backfills_of(name)),
     }  # fmt: skip
+
+
+def backfills_of(name: str) -> list[Any]:
+    """Return those that run, and the last ones."""
+    from axiom.tasks import operate
+
+    return [each for each in operate.backfills(30) if each.pipeline == name][:5]
 
 
 def shape_of(name: str) -> Any:
@@ -87,7 +95,11 @@ def _took(runs: list[dict[str, Any]]) -> dict[str, float] | None:
     ]
     if len(done) < 2:
         return None
-    return {"median": median(done), "p95": quantiles(done, n=20)[-1], "longest": max(done)}
+    return {
+        "median": median(done),
+        "p95": quantiles(done, n=20, method="inclusive")[-1],
+        "longest": max(done),
+    }
 
 
 At = Annotated[datetime | None, Query()]
@@ -112,6 +124,7 @@ TOPICS["pipeline"] = Topic(
     {
         "head": "pipeline_head.html",
         "now": "pipeline_now.html",
+        "backfills": "pipeline_backfills.html",
         "durations": "pipeline_durations.html",
         "grid": "pipeline_grid.html",
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import socket
 import sys
 
@@ -9,6 +11,8 @@ from axiom.config import Settings
 from axiom.errors import ConfigError
 from axiom.login import built_in
 from axiom.telemetry import logs
+
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's mallopt
 
 
 def serve(settings: Settings) -> None:
@@ -21,7 +25,8 @@ def serve(settings: Settings) -> None:
 
     from axiom.console.app import create_app
 
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
+    _give_memory_back()
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     login = built_in(settings)
@@ -31,10 +36,32 @@ def serve(settings: Settings) -> None:
         create_app(settings), log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=3, ws="none", lifespan="on",
     )  # fmt: skip
+    _beat(f"http://{host}:{port}")
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
-    if settings.ready_file:  # it listens: what is asked from now on is answered
-        settings.ready_file.touch()
+    # uvicorn ends with the signal that it got; by its default that would be death, not an end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _beat(url: str) -> None:
+    """Tell, as workers do, that this process lives."""
+    from axiom.tasks import health, pulse
+
+    pulse.start("console", watches=True)
+    health.serve_web("console", lambda: f"{url}/live")
+
+
+def _give_memory_back() -> None:
+    """Have one arena for all threads, and what is large returned when it is let go of.
+
+    Else glibc keeps an arena for each thread, and the 19 MiB of a password's check.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return
+    mallopt(M_ARENA_MAX, 1)
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 
 
 def _listen(settings: Settings) -> socket.socket:

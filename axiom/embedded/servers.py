@@ -386,7 +386,7 @@ def _folder(data_dir: Path, name: str) -> Path:
 
 
 def _new_passwords() -> dict[str, str]:
-    return {name: secrets.token_urlsafe(18) for name in ("redis", "postgres", "graph", "flower")}
+    return {name: secrets.token_urlsafe(18) for name in ("redis", "postgres", "graph")}
 
 
 def _kept(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""`axiom up`: servers that have no URL, migrations, workers, beat and Flower, supervised."""
+"""`axiom up`: servers that have no URL, migrations, workers, beat, Flower, console, supervised."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import sysconfig
@@ -22,6 +23,7 @@ from axiom.config import Settings
 from axiom.embedded import servers
 from axiom.embedded.supervisor import TICK_S, Program, Supervisor, only_one
 from axiom.errors import AxiomError, ConfigError
+from axiom.login import built_in
 from axiom.model import Run, RunState
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class _Up:
         self._supervisor = Supervisor(data_dir, self._told)
         self._began_s = time.monotonic()
         self._servers: dict[str, servers.Server] = {}
+        self._urls: dict[str, str] = {}
 
     def run(
         self,
@@ -125,6 +128,7 @@ class _Up:
     def _start(self) -> None:
         self._console.print(f"[bold]Axiom[/] in {escape(str(self._data_dir))}", soft_wrap=True)
         self._check()
+        shutil.rmtree(self._data_dir / "health", ignore_errors=True)  # addresses of former ones
         self._start_servers()
         programs = self._programs()
         if self._settings.claude_imitation:
@@ -138,8 +142,9 @@ class _Up:
         for name in [name for name in self._servers if name != "redis"]:
             self._await(name, self._servers[name].ready)
         self._release(programs["release"])
-        if not self._once:  # what it fires needs the tables
+        if not self._once:  # these need the tables
             self._supervisor.start(programs["beat"])
+            self._supervisor.start(programs["console"])
         self._await_programs()
 
     def _check(self) -> None:
@@ -165,7 +170,9 @@ class _Up:
         if self._settings.claude_imitation:
             url = f"{self._settings.anthropic_base_url}/_books/summary"
             self._await(IMITATION, lambda: _answers(url))
-        self._await("flower", lambda: _answers(f"{self._flower_url}/healthcheck"))
+        self._await("flower", lambda: _answers(f"{self._urls['flower']}/live"))
+        if not self._once:
+            self._await("console", self._ready_file("console").exists)
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
@@ -204,7 +211,7 @@ class _Up:
         }
         if self._once:
             base["AXIOM_SCHEDULES"] = "off"
-        base |= self._flower_env()
+        base |= self._pages_env()
         os.environ.update(base)
         found = {}
         for name, command in read_procfile().items():
@@ -214,7 +221,9 @@ class _Up:
             found[name] = Program(
                 name,
                 argv,
-                env=os.environ | {"AXIOM_READY_FILE": str(self._ready_file(name))},
+                # one port cannot serve them all: each takes a free one and tells it
+                env=os.environ
+                | {"AXIOM_READY_FILE": str(self._ready_file(name)), "AXIOM_HEALTH_PORT": "0"},
                 then_signal=signal.SIGQUIT if name in WORKERS else None,
                 stop_timeout_s=WORKER_STOP_S if name in WORKERS else 6.0,
             )
@@ -229,20 +238,19 @@ class _Up:
         argv = (sys.executable, "-m", "axiom.embedded.fake_claude", *options)
         return Program(IMITATION, argv)
 
-    def _flower_env(self) -> dict[str, str]:
-        password = json.loads((self._data_dir / "secrets.json").read_text())["flower"]
-        wanted = self._settings.flower_port
-        port = wanted if wanted and servers.is_free(wanted) else servers.free_port()
-        if wanted not in (0, port):
-            self._warn(f"port {wanted} is taken; flower uses {port}")
-        self._flower_url = f"http://127.0.0.1:{port}"
-        self._flower_auth = os.environ.get("FLOWER_BASIC_AUTH") or f"axiom:{password}"
-        return {
-            "FLOWER_PORT": str(port),
-            "FLOWER_ADDRESS": "127.0.0.1",
-            "FLOWER_BASIC_AUTH": self._flower_auth,
-            "FLOWER_COOKIE_SECRET": password,
-        }
+    def _pages_env(self) -> dict[str, str]:
+        """Where Flower and the console are; who may enter both is told by `axiom.login`."""
+        self._login = built_in(self._settings)
+        env = {}
+        for name in ("flower", "console"):
+            wanted = getattr(self._settings, f"{name}_port")
+            port = wanted if wanted and servers.is_free(wanted) else servers.free_port()
+            if wanted not in (0, port):
+                self._warn(f"port {wanted} is taken; {name} uses {port}")
+            host = self._settings.console_host if name == "console" else servers.HOST
+            self._urls[name] = f"http://{host}:{port}"
+            env[f"AXIOM_{name.upper()}_PORT"] = str(port)
+        return env
 
     def _ready_file(self, name: str) -> Path:
         return self._data_dir / "logs" / f"{name}.ready"
@@ -259,8 +267,6 @@ class _Up:
         return time.monotonic() - self._began_s
 
     def _say_where(self) -> None:
-        user, _, password = self._flower_auth.partition(":")
-
         def say(text: str) -> None:
             self._console.print(text, soft_wrap=True)
 
@@ -269,10 +275,18 @@ class _Up:
             analyst = "an imitation of claude; nobody is asked or paid"
         say(f"\nRunning. Market: [bold]{market}[/], analyst: [bold]{analyst}[/].")
         say("What never ran before runs now; all of it then by its schedule.")
-        say(f"  Flower    {self._flower_url}   user {user}, password {password}")
+        say(f"  console   {self._urls['console']}   {escape(self._how_to_enter())}")
+        say(f"  Flower    {self._urls['flower']}   with the same login")
         say(f"  logs      {escape(str(self._data_dir / 'logs'))}")
         say("  look      axiom status · axiom runs · axiom runs show ID   (in another terminal)")
         say("  stop      Ctrl-C\n")
+
+    def _how_to_enter(self) -> str:
+        login = self._login
+        if login.made:
+            return f"user {login.user}, password {login.password} (shown this once)"
+        where = login.kept_in or "AXIOM_CONSOLE_PASSWORD"
+        return f"user {login.user}; its password is in {where}"
 
     def _report(self, runs: Sequence[Run], counts: Mapping[str, Any], emit_json: bool) -> int:
         good = all(run.state is RunState.SUCCEEDED for run in runs) and bool(runs)
@@ -316,7 +330,7 @@ class _Up:
         for number in (signal.SIGINT, signal.SIGTERM):  # it is stopping: once is enough
             signal.signal(number, signal.SIG_IGN)
         with self._console.status("stopping"):
-            self._supervisor.stop(("beat", "flower"))
+            self._supervisor.stop(("beat", "flower", "console"))
             self._supervisor.stop(WORKERS)
             self._supervisor.stop()
         servers.withdraw(self._data_dir)

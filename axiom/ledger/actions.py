@@ -13,6 +13,7 @@ from axiom.errors import NotNow, StoreUnavailable, UnknownRun
 from axiom.ledger.ledger import Ledger, to_run
 from axiom.model import PIPELINES, Json, Run, RunState, StepRow, StepState
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
+from axiom.telemetry import traces
 
 T = TypeVar("T")
 Cursor = Any  # its rows are dicts here, which the stubs do not know
@@ -81,7 +82,9 @@ class Actions:
             self._audit(cursor, "cancel", by, run, reason=reason)
             return running
 
-        return self._changed(change)
+        running = self._changed(change)
+        traces.end_run(lambda: self._ledger.run(run_id))
+        return running
 
     def stop_sessions(self) -> int:
         """End the sessions of cancelled steps that still run; return how many there were.

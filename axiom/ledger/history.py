@@ -228,6 +228,7 @@ class History:
                 f"{row['name']}.{key}" if key else row["name"]: value
                 for row in outputs
                 for key, value in scalars(row["output"])
+                if not str(value).startswith(f"axiom:artifact:{run.id}")  # another each time
             },
             float(sum(row["usd"] for row in calls)),
             sum(row["calls"] for row in calls),

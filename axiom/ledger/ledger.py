@@ -143,8 +143,9 @@ class Ledger:
         if not rows:
             self._query("unlock_step", asked)
             return None
-        self._mine.__dict__[asked["key"]] = (task_id, retries)
         row = rows[0]
+        mine = {"task_id": task_id, "retries": retries, "run_at": row["run_at"]}
+        self._mine.__dict__[asked["key"]] = mine
         inputs, failures = _before(row["before"] or [])
         return Started(
             row["pipeline"], row["logical_at"], row["params"], row["attempt"], inputs, failures
@@ -185,7 +186,9 @@ class Ledger:
 
     def let_go(self, run_id: str, call: Call) -> None:
         """Give up a step that was started and cannot be ended; the watch brings it back."""
-        self._query("let_go", _key(run_id, call))
+        asked = _key(run_id, call)
+        self._mine.__dict__.pop(asked["key"], None)
+        self._query("let_go", asked)
 
     def _end(
         self, query: str, run_id: str, call: Call, closing: Verdict | None = None, **values: Any
@@ -195,8 +198,8 @@ class Ledger:
             end = self._db.planned(query, end)
         asked = _key(run_id, call) | values
         # who was cancelled meanwhile must not end the step of those who try again
-        task_id, retries = self._mine.__dict__.pop(asked["key"], (None, 0))
-        parts, asked = [end], asked | {"task_id": task_id, "retries": retries}
+        mine = self._mine.__dict__.pop(asked["key"], _NOT_STARTED)
+        parts, asked = [end], asked | mine
         if closing:  # waits for the disk, with all that came before
             parts.append(self._sql["close_run"])
             asked |= {"state": closing[0], "reason": closing[1]}
@@ -315,6 +318,7 @@ def _before(rows: list[list[Any]]) -> tuple[dict[str, Any], dict[str, dict[str, 
     return inputs, failures
 
 
+_NOT_STARTED: dict[str, Any] = {"task_id": None, "retries": 0, "run_at": None}
 _RUN_FIELDS = Run.__dataclass_fields__.keys()
 _ATTEMPT_FIELDS = Attempt.__dataclass_fields__.keys()
 _STEP_FIELDS = StepRow.__dataclass_fields__.keys()

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from axiom.ledger.ledger import to_run
 from axiom.model import Run, RunState
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ def resume_stalled(
     `publish(run)` publishes a run again. Returns the run ids by
     what was done: `resumed`, `failed`.
     """
+
     done: dict[str, list[str]] = {"resumed": [], "failed": []}
     for run in ledger.idle():
         if run["late"] > give_up_after:
@@ -55,7 +55,7 @@ def resume_stalled(
             ledger.close(run["id"], RunState.FAILED, f"stopped moving {MAX_RESUMES + 1} times")
             done["failed"].append(run["id"])
         elif ledger.count_resume(run["id"], run["resumed_at"]):
-            publish(to_run(run))
+            publish(ledger.run(run["id"]))
             done["resumed"].append(run["id"])
     return done
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from axiom.model import Correlation, Instrument, Json, Said, to_json
 METHODS = ("pearson", "spearman")
 SIGNIFICANT = 0.05
 EXPLAINED = 10  # changes that an analyst is asked about
+STORED = 50_000  # pairs of a window and method; a larger universe keeps its surest
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,76 +138,94 @@ class Services(Protocol):
     def universe(self) -> Universe: ...  # noqa: D102
     @property
     def windows(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def tile(self) -> int: ...  # noqa: D102
 
 
 def select_windows(ctx: Context[Services]) -> Json:
-    """Choose what to compute: each window with each method."""
-    return [f"{window}-{method}" for window in ctx.services.windows for method in METHODS]
+    """Choose what to compute: each window with each method, by tiles if the universe is large."""
+    size, tile = len(ctx.services.universe.instruments), ctx.services.tile
+    groups = [f"{window}-{method}" for window in ctx.services.windows for method in METHODS]
+    if size <= tile:
+        return groups
+    tiles = range((size + tile - 1) // tile)
+    return [f"{group}-{a}-{b}" for group in groups for a in tiles for b in tiles if a <= b]
 
 
 def load_returns(ctx: Context[Services]) -> Json:
     """Load the closes that the longest window needs, and make log returns of them.
 
+    Twice as many days as the window has, for the comparison with the window before it. Days
+    are the exchange's sessions: one without prices is a gap, and no return spans it.
+
     Raises:
         AxiomError: there are not enough prices for even the shortest window.
     """
-    from axiom.analytics.returns import compute_log_returns
+    import numpy as np
+
+    from axiom.analytics.returns import align, compute_log_returns, list_sessions
 
     services = ctx.services
-    tickers = [each.ticker for each in services.universe.instruments]
+    tickers = sorted(each.ticker for each in services.universe.instruments)
     until = services.market.visible_at(ctx.logical_at)
     days, closes = services.prices.load_closes(
-        tickers, services.market.name, until, max(services.windows)
+        tickers, services.market.name, until, 2 * max(services.windows)
     )
     if len(days) <= min(services.windows):
         raise AxiomError(
             f"{len(days)} days of {services.market.name} prices are too few for the shortest "
             f"window of {min(services.windows)}; ingestion fills them"
         )
-    columns = [[math.nan if p is None else p for p in closes[ticker]] for ticker in tickers]
-    returns = compute_log_returns(list(zip(*columns, strict=True)))
-    rows = [[None if math.isnan(x) else x for x in row] for row in returns.tolist()]
+    prices = np.array([closes[ticker] for ticker in tickers], dtype=float).T
+    sessions = list_sessions(days[0], days[-1])
+    returns = compute_log_returns(align(days, prices, sessions))
+    kept = {"tickers": np.array(tickers), "returns": returns}
+    longest = min(max(services.windows), len(returns))
     return {
-        "returns": ctx.artifacts.put(ctx.run_id, "returns", {"tickers": tickers, "rows": rows}),
-        "days": len(rows),
-        "first": days[0].isoformat(),
-        "last": days[-1].isoformat(),
-        "too_long": [window for window in services.windows if window > len(rows)],
+        "returns": ctx.artifacts.put_arrays(ctx.run_id, "returns", kept),
+        "days": len(returns),
+        "first": sessions[-longest - 1].isoformat(),
+        "last": sessions[-1].isoformat(),
+        "too_long": [window for window in services.windows if window > len(returns)],
     }
 
 
 def correlate(ctx: Context[Services]) -> Json:
-    """Correlate every pair over one window by one method; q-values are over these pairs."""
+    """Correlate the pairs of one tile over one window by one method."""
+    from axiom.analytics.tables import compute_table
+
     loaded = ctx.inputs["load_returns"]
-    window, method = _parsed(ctx.item)
+    window, method, tile = _parsed(ctx.item)
     if window in loaded["too_long"]:
-        return {"pairs": 0, "significant": 0, "rows": None}
-    kept = ctx.artifacts.get(loaded["returns"])
-    found = compute_pairs(kept["tickers"], kept["rows"][-window:], window, method)
-    name = f"correlations-{window}-{method}"
-    return {
-        "rows": ctx.artifacts.put(ctx.run_id, name, [to_json(each) for each in found]),
-        "pairs": len(found),
-        "significant": sum(each.q < SIGNIFICANT for each in found),
-    }
+        return {"pairs": 0, "table": None}
+    kept = ctx.artifacts.get_arrays(loaded["returns"])
+    rows, columns = _sides(tile, ctx.services.tile, kept["returns"].shape[1])
+    table = compute_table(kept["returns"], window, method, rows, columns)
+    ref = ctx.artifacts.put_arrays(ctx.run_id, f"table-{ctx.item}", table)
+    return {"pairs": int(table["pairs"][0]), "table": ref}
 
 
 def find_changes(ctx: Context[Services]) -> Json:
-    """Compare each window and method with its last result; keep the largest changes."""
-    services, changes = ctx.services, []
-    for item in ctx.inputs["correlate"]:
-        window, method = _parsed(item)
+    """Join the tiles, and compare each window and method with its last result.
+
+    q-values need all pairs: a window and method of which a tile failed is left out.
+    """
+    services, changes, found = ctx.services, list[Change](), dict[str, Json]()
+    for group, tiles in _whole_groups(ctx).items():
+        window, method, _ = _parsed(group)
+        now, told = _joined(ctx, group, tiles)
+        found[group] = told
         earlier = services.correlations.before(services.market.name, window, method, ctx.logical_at)
         if earlier:  # at first everything would be new
-            now = [
-                each
-                for each in _correlations(ctx)
-                if (each.window, each.method) == (window, method)
-            ]
-            changes += compare(now, earlier)
+            # of a universe too large to be stored whole, what is not there may have been
+            changes += compare(now, earlier, whole=not told["left_out"])
     changes.sort(key=lambda change: (-change.size, change.now.a, change.now.b))
     rows = [to_json(change) for change in changes[:EXPLAINED]]
-    return {"changes": ctx.artifacts.put(ctx.run_id, "changes", rows), "found": len(changes)}
+    return {
+        "changes": ctx.artifacts.put(ctx.run_id, "changes", rows),
+        "found": len(changes),
+        "groups": found,
+    }
 
 
 def explain(ctx: Context[Services]) -> Json:
@@ -221,7 +240,7 @@ def explain(ctx: Context[Services]) -> Json:
 
 
 def store_correlations(ctx: Context[Services]) -> Json:
-    """Store every pair in Postgres."""
+    """Store the pairs in Postgres: all of a small universe, the surest of a large one."""
     services = ctx.services
     rows = services.correlations.replace(
         services.market.name,
@@ -273,40 +292,16 @@ FLOW = Flow(
 )
 
 
-def compute_pairs(
-    tickers: Sequence[str], rows: Sequence[Sequence[float | None]], window: int, method: str
-) -> list[Correlation]:
-    """Return the correlation of every pair that has one.
+def compare(
+    now: Sequence[Correlation], before: Sequence[Correlation], *, whole: bool = True
+) -> list[Change]:
+    """Return the pairs that became or ceased to be significant, or left their old interval.
 
-    `rows` is (days, tickers), None where missing. Pairs are ordered, a < b.
+    Where `before` is not `whole`, a pair that is not in it is not taken for new.
     """
-    import numpy as np
-
-    from axiom.analytics import correlation, significance
-
-    values = np.array(rows, dtype=float)
-    order = sorted(range(len(tickers)), key=lambda n: tickers[n])
-    r, n = correlation.METHODS[method](values[:, order])
-    above = np.triu_indices(len(order), 1)
-    r, n = r[above], n[above]
-    low, high = significance.compute_interval(r, n, method)
-    p = significance.compute_p_value(r, n)
-    q = significance.compute_q_value(p)
-    names = [tickers[place] for place in order]
-    return [
-        Correlation(
-            names[a], names[b], window, method, int(n[k]),
-            float(r[k]), float(low[k]), float(high[k]), float(p[k]), float(q[k]),
-        )
-        for k, (a, b) in enumerate(zip(*above, strict=True))
-        if np.isfinite(q[k])
-    ]  # fmt: skip
-
-
-def compare(now: Sequence[Correlation], before: Sequence[Correlation]) -> list[Change]:
-    """Return the pairs that became or ceased to be significant, or left their old interval."""
     old = {(each.a, each.b): each for each in before}
-    found = (_changed(each, old.get((each.a, each.b))) for each in now)
+    known = (each for each in now if whole or (each.a, each.b) in old)
+    found = (_changed(each, old.get((each.a, each.b))) for each in known)
     return [change for change in found if change]
 
 
@@ -325,18 +320,75 @@ def _z(r: float) -> float:
     return math.atanh(max(min(r, 0.999999), -0.999999))
 
 
-def _parsed(item: str) -> tuple[int, str]:
-    window, _, method = item.partition("-")
-    return int(window), method
+def _parsed(item: str) -> tuple[int, str, tuple[int, int]]:
+    window, method, *tile = item.split("-")
+    return int(window), method, (int(tile[0]), int(tile[1])) if tile else (0, 0)
+
+
+def _sides(tile: tuple[int, int], side: int, size: int) -> tuple[slice, slice]:
+    a, b = (slice(n * side, min((n + 1) * side, size)) for n in tile)
+    return a, b
+
+
+def _whole_groups(ctx: Context[Any]) -> dict[str, list[str]]:
+    """The tables of each window and method, where all of its tiles are there."""
+    groups: dict[str, list[str | None]] = {}
+    for item in ctx.inputs["select_windows"]:
+        group = "-".join(item.split("-")[:2])
+        groups.setdefault(group, []).append(ctx.inputs["correlate"].get(item, {}).get("table"))
+    return {
+        group: [table for table in tables if table]
+        for group, tables in groups.items()
+        if all(tables)
+    }
+
+
+def _joined(
+    ctx: Context[Any], group: str, tiles: Sequence[str]
+) -> tuple[list[Correlation], dict[str, Any]]:
+    """The pairs of a window and method, and where their table is; of many, the surest."""
+    import numpy as np
+
+    from axiom.analytics.tables import join_tables
+
+    window, method, _ = _parsed(group)
+    kept = ctx.artifacts.get_arrays(ctx.inputs["load_returns"]["returns"])
+    tables = [ctx.artifacts.get_arrays(each) for each in tiles]
+    table = join_tables(tables, kept["returns"], window, method)
+    pairs = int(table.pop("pairs")[0])
+    # by p, and where it has no more digits, by r
+    surest = np.sort(np.lexsort((-np.abs(table["r"]), table["p"]))[:STORED])
+    significant = int(np.count_nonzero(table["q"] < SIGNIFICANT))
+    table = {name: column[surest] for name, column in table.items()}
+    table |= {"a": kept["tickers"][table.pop("i")], "b": kept["tickers"][table.pop("j")]}
+    told = {
+        "pairs": pairs,
+        "significant": significant,
+        "left_out": pairs - len(surest),
+        "table": ctx.artifacts.put_arrays(ctx.run_id, f"pairs-{group}", table),
+    }
+    return _rows(table, window, method), told
 
 
 def _correlations(ctx: Context[Any]) -> list[Correlation]:
     return [
-        Correlation(**row)
-        for _, said in sorted(ctx.inputs.get("correlate", {}).items())
-        if said["rows"]
-        for row in ctx.artifacts.get(said["rows"])
+        each
+        for group, told in sorted(ctx.inputs["find_changes"]["groups"].items())
+        for each in _rows(ctx.artifacts.get_arrays(told["table"]), *_parsed(group)[:2])
     ]
+
+
+def _rows(table: Mapping[str, Any], window: int, method: str) -> list[Correlation]:
+    names = [each.name for each in fields(Correlation) if each.name in table]
+    columns = [table[name].tolist() for name in names]
+    return [
+        Correlation(window=window, method=method, **dict(zip(names, map(_known, row), strict=True)))
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _changes(ctx: Context[Any]) -> list[Change]:

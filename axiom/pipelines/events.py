@@ -7,9 +7,8 @@ what an analyst says of them is checked against closed lists.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -27,10 +26,11 @@ from axiom.model import (
     storable,
     to_json,
 )
+from axiom.pipelines.linking import Company, EntityFinder
+from axiom.pipelines.novelty import KINDS, NEIGHBOURS, Stories, tell_apart
 
 MEMORY = timedelta(days=7)  # how long a story is remembered as the same story
-NEAR = 0.90  # token-set similarity of two wordings
-SEMANTIC = 0.72  # cosine of two meanings
+LINE_MEMORY = timedelta(days=14)  # how far apart the events of one story line may follow
 BATCH = 40  # headlines that an analyst is asked about at once
 STRONG_SCORE, STRONG_CONFIDENCE = 0.6, 0.6
 GRAVE = {EventType.MERGER_ACQUISITION, EventType.LEGAL_REGULATORY, EventType.MANAGEMENT_CHANGE}
@@ -65,7 +65,11 @@ class EventStore(Protocol):
         self, market: str, since: datetime, until: datetime
     ) -> Sequence[Mapping[str, Any]]: ...
     def upsert(  # noqa: D102
-        self, events: Sequence[Event], tellings: Sequence[Telling], run_id: str
+        self,
+        events: Sequence[Event],
+        tellings: Sequence[Telling],
+        run_id: str,
+        related: Sequence[tuple[str, str]] = (),
     ) -> int: ...
 
 
@@ -80,8 +84,13 @@ class VectorStore(Protocol):
         metadata: Sequence[Mapping[str, Any]],
     ) -> int: ...
     def nearest(  # noqa: D102
-        self, market: str, vectors: Sequence[Sequence[float]], since: datetime, until: datetime
-    ) -> list[tuple[str, float] | None]: ...
+        self,
+        market: str,
+        vectors: Sequence[Sequence[float]],
+        since: datetime,
+        until: datetime,
+        count: int,
+    ) -> list[list[tuple[str, float]]]: ...
 
 
 class EventGraph(Protocol):
@@ -106,17 +115,6 @@ class Analyst(Protocol):
     def classify(  # noqa: D102
         self, headlines: Sequence[tuple[Headline, Sequence[str]]]
     ) -> Said[Classification]: ...
-
-
-class Company(Protocol):
-    """A company of the universe."""
-
-    @property
-    def ticker(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def aliases(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 class Universe(Protocol):
@@ -149,8 +147,6 @@ class Services(Protocol):
     def universe(self) -> Universe: ...  # noqa: D102
     @property
     def embed(self) -> Callable[[Sequence[str]], list[list[float]]]: ...  # noqa: D102
-    @property
-    def similarity(self) -> Callable[[str, str], float]: ...  # noqa: D102
 
 
 def fetch_headlines(ctx: Context[Services]) -> Json:
@@ -171,23 +167,24 @@ def drop_known(ctx: Context[Services]) -> Json:
     """Part new stories from further tellings of known ones: by words, wording, meaning."""
     headlines = _headlines(ctx.artifacts.get(ctx.inputs["fetch_headlines"]["headlines"]))
     services, market = ctx.services, ctx.services.market.name
-    if not headlines:
-        span = (services.market.visible_at(ctx.logical_at),) * 2
-    else:
-        times = [headline.published_at for headline in headlines]
-        span = (min(times) - MEMORY, max(times) + MEMORY)
-    known = services.events.tellings(market, *span)
+    times = [each.published_at for each in headlines] or [
+        services.market.visible_at(ctx.logical_at)
+    ]
+    known = services.events.tellings(market, min(times) - MEMORY, max(times) + MEMORY)
     mine = {row["headline_id"] for row in known}
     fresh = [headline for headline in headlines if headline.id not in mine]
     vectors = services.embed([headline.text for headline in fresh])
-    nearest = services.vectors.nearest(market, vectors, *span)
-    told = tell_apart(fresh, known, vectors, nearest, services.similarity, market)
-    novelty = {t.headline.id: 1 - n for t, n in told if t.found_by == "first"}
-    tellings = [telling for telling, _ in told]
-    counts = {kind: sum(t.found_by == kind for t in tellings) for kind in _KINDS}
+    since, until = min(times) - LINE_MEMORY, max(times) + LINE_MEMORY
+    near = services.vectors.nearest(market, vectors, since, until, NEIGHBOURS)
+    stories = Stories(services.embed, EntityFinder(services.universe.companies).canonical)
+    found = tell_apart(fresh, known, vectors, near, stories, market)
+    tellings = [each.telling for each in found]
+    first = [each for each in found if each.telling.found_by == "first"]
+    counts = {kind: sum(t.found_by == kind for t in tellings) for kind in KINDS}
     return {
         "tellings": ctx.artifacts.put(ctx.run_id, "tellings", [to_json(t) for t in tellings]),
-        "novelty": novelty,
+        "novelty": {each.telling.event_id: 1 - each.likeness for each in first},
+        "related": {each.telling.event_id: each.related for each in first if each.related},
         "seen_before": len(headlines) - len(fresh),
         **counts,
     }
@@ -228,7 +225,9 @@ def classify(ctx: Context[Services]) -> Json:
 def store_events(ctx: Context[Services]) -> Json:
     """Store new stories and all tellings in Postgres."""
     tellings = _tellings(ctx)
-    added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id)
+    near = ctx.inputs["drop_known"]["related"]
+    related = [(event_id, other) for event_id, others in near.items() for other in others]
+    added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id, related)
     return {"events": added, "tellings": len(tellings)}
 
 
@@ -274,95 +273,6 @@ FLOW = Flow(
     Parallel(store_events, embed_events, link_events),
     raise_alerts,
 )
-
-_KINDS = ("first", "exact", "near", "semantic")
-
-
-def tell_apart(
-    headlines: Sequence[Headline],
-    known: Sequence[Mapping[str, Any]],
-    vectors: Sequence[Sequence[float]],
-    nearest: Sequence[tuple[str, float] | None],
-    similarity: Callable[[str, str], float],
-    market: str,
-) -> list[tuple[Telling, float]]:
-    """Link each headline to its story; return tellings, each with its likeness to what was known.
-
-    `known` are rows with event_id, text_hash and headline; `nearest` is the
-    closest stored event of each vector with its cosine; one that is not among
-    `known` was embedded by a run that died before it stored anything, and does
-    not count. Headlines of the batch are compared with each other too, in order.
-    Vectors have length one.
-    """
-    stories = {row["event_id"] for row in known}
-    by_hash = {row["text_hash"]: row["event_id"] for row in known}
-    wordings = [(row["headline"], row["event_id"]) for row in known]
-    own: list[tuple[Sequence[float], str]] = []
-    told = []
-    for headline, vector, stored in zip(headlines, vectors, nearest, strict=True):
-        event_id, likeness, kind = headline.id, 0.0, "first"
-        if found := by_hash.get(headline.text_hash):
-            event_id, likeness, kind = found, 1.0, "exact"
-        else:
-            wording = _best((similarity(headline.text, text), e) for text, e in wordings)
-            within = _best((_dot(vector, other), e) for other, e in own)
-            before = (stored[1], stored[0]) if stored and stored[0] in stories else (0.0, "")
-            meaning = max(within, before)
-            likeness = max(wording[0], meaning[0], 0.0)
-            if wording[0] >= NEAR:
-                event_id, kind = wording[1], "near"
-            elif meaning[0] >= SEMANTIC:
-                event_id, kind = meaning[1], "semantic"
-        if kind == "first":
-            own.append((vector, event_id))
-        by_hash.setdefault(headline.text_hash, event_id)
-        wordings.append((headline.text, event_id))
-        similar = 1.0 if kind == "first" else likeness
-        told.append(
-            (Telling(headline, event_id, market, min(similar, 1.0), kind), min(likeness, 1.0))
-        )
-    return told
-
-
-def _best(scored: Iterator[tuple[float, str]]) -> tuple[float, str]:
-    return max(scored, default=(0.0, ""))
-
-
-def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-class EntityFinder:
-    """Finds the companies that a headline names: by $TICKER, by name, by alias.
-
-    Names match as whole words and in their own case, since many are words too
-    (target, visa, meta, apple). A bare ticker counts only in brackets or after
-    a dollar sign or an exchange's name; one of a single letter or two never
-    stands for itself inside a word.
-    """
-
-    def __init__(self, companies: Sequence[Company]) -> None:
-        self._tickers = {company.ticker for company in companies}
-        names = {
-            _plain(name): company.ticker
-            for company in companies
-            for name in (company.name, *company.aliases)
-        }
-        self._names = names
-        longest_first = sorted(map(re.escape, names), key=len, reverse=True)
-        self._pattern = re.compile(rf"(?<![\w&-])(?:{'|'.join(longest_first)})(?![\w&])")
-        self._symbol = re.compile(r"\$([A-Z]{1,5})\b|\((?:[A-Z]+:\s*)?([A-Z]{1,5})\)")
-
-    def find(self, headline: Headline) -> list[str]:
-        """Return the tickers that a headline is about, in the order of the alphabet."""
-        text = f"{headline.text} {headline.summary}"
-        found = {self._names[match] for match in self._pattern.findall(text)}
-        symbols = {a or b for a, b in self._symbol.findall(text)}
-        return sorted(found | ((symbols | set(headline.tickers)) & self._tickers))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"(,? Inc\.?| Corporation| & Co\.| Platforms)$", "", name.removeprefix("The "))
 
 
 def valid_classifications(

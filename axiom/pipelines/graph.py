@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from axiom.analytics.communities import (
-    compute_communities,
-    compute_degrees,
-    compute_modularity,
-    compute_pagerank,
-)
 from axiom.errors import AxiomError
 from axiom.flow import Context, Each, Flow, Parallel
 from axiom.model import (
@@ -31,6 +23,7 @@ from axiom.model import (
     storable,
     to_json,
 )
+from axiom.pipelines.entities import Company, company_keys, entity, profile_parts
 
 NARROW = 3  # an industry that more companies share than this does not make rivals
 RIVAL_CONFIDENCE = 0.4
@@ -127,17 +120,6 @@ class ProfileIndex(Protocol):
         self, market: str, ticker: str, input_hash: str, texts: Sequence[str],
         vectors: Sequence[Sequence[float]],
     ) -> None: ...  # fmt: skip
-
-
-class Company(Protocol):
-    """A company of the universe."""
-
-    @property
-    def ticker(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def aliases(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 class Universe(Protocol):
@@ -289,6 +271,8 @@ def verify_graph(ctx: Context[Services]) -> Json:
     Raises:
         AxiomError: an invariant is broken; the message lists how.
     """
+    from axiom.analytics.communities import compute_structure
+
     services, at = ctx.services, ctx.logical_at
     if broken := services.graph.violations():
         raise AxiomError("the graph is not sound: " + "; ".join(broken))
@@ -304,7 +288,7 @@ def verify_graph(ctx: Context[Services]) -> Json:
         "closed": written.get("closed", 0),
     }
     density = edges / (nodes * (nodes - 1)) if nodes > 1 else 0.0
-    structure = compute_structure(services.graph.links(market, at))
+    structure = compute_structure(services.graph.links(market, at), f"{Label.COMPANY}:")
     services.analyses.keep_snapshot(ctx.run_id, market, at, counts, density, changes, structure)
     return {
         "nodes": nodes, "edges": edges, "density": round(density, 6), "changes": changes,
@@ -368,69 +352,6 @@ def _edge(
     )
 
 
-def entity(label: Label, name: str, owner: str, names: Mapping[str, str]) -> NodeRef:
-    """Name a thing once.
-
-    A company is known by its ticker under all its names. People and products
-    belong to the company that was read: two people of one name at two companies
-    are two.
-    """
-    name = " ".join(name.split())
-    if label is Label.COMPANY:
-        key = names.get(normal(name)) or slug(normal(name) or name)
-    elif label in (Label.PERSON, Label.PRODUCT):
-        key = f"{owner}/{slug(name)}"
-    else:
-        key = slug(name)
-    return NodeRef(label, key, name)
-
-
-def company_keys(
-    companies: Sequence[Company], read: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Every name of every company of the universe, normalised, to its ticker.
-
-    `read` has the names by which profiles call their companies; the universe's own go first.
-    """
-    found = {normal(name): ticker for ticker, name in (read or {}).items()}
-    found |= {
-        normal(name): company.ticker
-        for company in companies
-        for name in (*company.aliases, company.name, company.ticker)
-    }
-    return {name: ticker for name, ticker in found.items() if name}
-
-
-_FORM = (
-    r"inc|incorporated|corp|corporation|co|company|companies|cos|ltd|limited|plc|llc|lp|llp|"
-    r"group|holdings?|s\.?\s?a|n\.?\s?v|s\.?\s?e|a\.?\s?g|gmbh|s\.?p\.?a|kk|k\.k"
-)
-_SUFFIX = re.compile(rf"(?:[,\s]+|\s*&\s*|\s+and\s+)(?:{_FORM})\.?$", re.IGNORECASE)
-_CLASS = re.compile(
-    r"[,\s]+(?:\(?class [a-c]\)?|common stock|ordinary shares|adr)$|\s*\((?:nyse|nasdaq)[^)]*\)$",
-    re.IGNORECASE,
-)
-_EXCHANGE = re.compile(r"^(?:nyse|nasdaq|xnys|xnas)\s*:\s*|^\$", re.IGNORECASE)
-
-
-def normal(name: str) -> str:
-    """A company's name without case, accents, article, exchange, share class and legal form."""
-    text = _EXCHANGE.sub("", _ascii(name).strip()).lower().strip()
-    while (shorter := _SUFFIX.sub("", _CLASS.sub("", text)).rstrip(" ,.")) != text:
-        text = shorter
-    text = re.sub(r"'s?\b", "", text.removeprefix("the ")).replace(" and ", " & ")
-    return re.sub(r"\s*&\s*", "&", re.sub(r"[^a-z0-9&]+", " ", text)).strip()
-
-
-def slug(name: str) -> str:
-    """A key made of a name: lower case, words joined by hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", _ascii(name).lower()).strip("-") or "unnamed"
-
-
-def _ascii(text: str) -> str:
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-
-
 def settle(edges: Sequence[Edge]) -> list[Edge]:
     """Leave one edge of each claim, none of a thing to itself, and one country for a company.
 
@@ -446,46 +367,6 @@ def settle(edges: Sequence[Edge]) -> list[Edge]:
         elif edge.confidence > getattr(places.get(edge.head.key), "confidence", -1.0):
             places[edge.head.key] = edge
     return [*claims.values(), *places.values()]
-
-
-def compute_structure(links: Sequence[tuple[str, str, float]]) -> dict[str, Json]:
-    """Return who matters and who belongs together: figures by company key.
-
-    Each company has `degree`, `strength`, `pagerank` and the `community`, named by its first
-    company. Companies are linked directly, and by what they share.
-    """
-    degrees, ranks = compute_degrees(links), compute_pagerank(links)
-    homes = compute_communities(links)
-    company = f"{Label.COMPANY}:"
-    keys = sorted(node.removeprefix(company) for node in homes if node.startswith(company))
-    named: dict[str, str] = {}
-    for key in keys:
-        named.setdefault(homes[company + key], key)
-    figures = {
-        key: {
-            "degree": degrees[company + key][0],
-            "strength": round(degrees[company + key][1], 4),
-            "pagerank": round(ranks[company + key], 6),
-            "community": named[homes[company + key]],
-        }
-        for key in keys
-    }
-    modularity = round(compute_modularity(links, homes), 4) if links else 0.0
-    return {"companies": figures, "communities": len(named), "modularity": modularity}
-
-
-PART_WORDS = 80
-
-
-def profile_parts(profile: Profile) -> list[str]:
-    """Cut a profile into parts that each say whose they are; each has one vector."""
-    parts = []
-    for line in profile.text.splitlines():
-        words = line.split()
-        for start in range(0, len(words), PART_WORDS):
-            part = " ".join(words[start : start + PART_WORDS])
-            parts.append(part if profile.name in part else f"{profile.name}: {part}")
-    return parts
 
 
 def find_rivals(edges: Sequence[Edge]) -> list[Edge]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol
 
 from axiom.errors import ProviderDataError
 from axiom.flow import Context, Flow, Parallel
-from axiom.model import Instrument, Json, Quote, Rejected, to_json, utcnow
+from axiom.model import CorporateAction, Instrument, Json, Quote, Rejected, to_json, utcnow
 
 SKEW = timedelta(seconds=30)  # clocks of providers differ from ours
+BEHIND = timedelta(minutes=2)  # a ticker this far behind the others missed something
 RECENT = 20  # moves that a jump is measured against
 MIN_RECENT = 5
 LEAST_DEVIATION = 5e-4  # prices that hardly move have no deviation to speak of
@@ -47,6 +48,16 @@ class QuoteProvider(Protocol):
         """Return ticks with since < observed_at <= until; since None: the warm-up."""
         ...
 
+    def fetch_actions(
+        self, tickers: Sequence[str], since: datetime | None
+    ) -> list[CorporateAction]:
+        """Return splits and dividends, those since a moment at least; None: of the warm-up."""
+        ...
+
+    def lost(self, since: datetime | None, until: datetime) -> datetime | None:
+        """Say up to when missed ticks are no longer given; None when all are."""
+        ...
+
 
 class PriceStore(Protocol):
     """Where ticks are kept."""
@@ -54,10 +65,16 @@ class PriceStore(Protocol):
     def upsert_quotes(self, quotes: Sequence[Quote], run_id: str) -> int: ...  # noqa: D102
     def newest(  # noqa: D102
         self, tickers: Sequence[str], market: str, until: datetime
-    ) -> datetime | None: ...
+    ) -> dict[str, datetime]: ...
     def recent(  # noqa: D102
         self, tickers: Sequence[str], market: str, until: datetime, n: int
     ) -> dict[str, list[float]]: ...
+
+
+class Actions(Protocol):
+    """Where splits and dividends are kept."""
+
+    def keep_actions(self, actions: Sequence[CorporateAction], run_id: str) -> int: ...  # noqa: D102
 
 
 class Quarantine(Protocol):
@@ -97,6 +114,8 @@ class Services(Protocol):
     @property
     def prices(self) -> PriceStore: ...  # noqa: D102
     @property
+    def bars(self) -> Actions: ...  # noqa: D102
+    @property
     def quarantine(self) -> Quarantine: ...  # noqa: D102
     @property
     def cache(self) -> Cache: ...  # noqa: D102
@@ -109,25 +128,43 @@ class Services(Protocol):
 
 
 def select_instruments(ctx: Context[Services]) -> Json:
-    """Choose the tickers, and find the last tick that is stored of them."""
+    """Choose the tickers, and find the last tick that is stored of each.
+
+    `behind` are those whose last tick is older than that of the others; None: they have none.
+    """
     tickers = [each.ticker for each in ctx.services.universe.instruments]
     until = ctx.services.market.visible_at(ctx.logical_at)
-    since = ctx.services.prices.newest(tickers, ctx.services.market.name, until)
-    return {"tickers": tickers, "since": since.isoformat() if since else None}
+    newest = ctx.services.prices.newest(tickers, ctx.services.market.name, until)
+    since = max(newest.values(), default=None)
+    late = {t: newest.get(t) for t in tickers if since and _is_behind(newest.get(t), since)}
+    return {
+        "tickers": tickers,
+        "since": since.isoformat() if since else None,
+        "behind": {ticker: at.isoformat() if at else None for ticker, at in late.items()},
+    }
+
+
+def _is_behind(newest: datetime | None, since: datetime) -> bool:
+    return newest is None or since - newest > BEHIND
 
 
 def fetch_quotes(ctx: Context[Services]) -> Json:
     """Fetch the ticks that are due and those that were missed; set aside what is bad."""
     chosen = ctx.inputs["select_instruments"]
     tickers, services = chosen["tickers"], ctx.services
-    since = datetime.fromisoformat(chosen["since"]) if chosen["since"] else None
+    since = _moment(chosen["since"])
     quotes, rejected = services.quotes.fetch_quotes(tickers, ctx.logical_at)
     if not quotes and not rejected:
         raise ProviderDataError(f"{services.market.name} gave no quote for {len(tickers)} tickers")
     due_at = services.market.visible_at(ctx.logical_at)
-    missed, more = services.quotes.fetch_history(tickers, since, due_at)
-    good, bad = validate_quotes([*missed, *quotes], set(tickers), utcnow())
-    rejected += [*more, *bad]
+    behind = {ticker: _moment(at) for ticker, at in chosen.get("behind", {}).items()}
+    together = [ticker for ticker in tickers if ticker not in behind]
+    missed, more = services.quotes.fetch_history(together, since, due_at)
+    filled, unfilled = fill(services.quotes, behind, due_at)
+    is_first = since is None or since.date() != due_at.date()
+    actions = services.quotes.fetch_actions(tickers, since) if is_first else []
+    good, bad = validate_quotes([*missed, *filled.quotes, *quotes], set(tickers), utcnow())
+    rejected += [*more, *filled.rejected, *bad]
     recent = services.prices.recent(tickers, services.market.name, due_at, RECENT + 1)
     good = flag_jumps(good, recent, services.jump_deviations)
     services.quarantine.insert(rejected, ctx.pipeline, ctx.run_id)
@@ -136,19 +173,63 @@ def fetch_quotes(ctx: Context[Services]) -> Json:
             f"none of the {len(rejected)} quotes of {services.market.name} can be used, they are "
             f"in quarantine; the first: {rejected[0].reason}"
         )
+    lost = services.quotes.lost(since, due_at)
     return {
         "quotes": ctx.artifacts.put(ctx.run_id, "quotes", [to_json(quote) for quote in good]),
+        "actions": ctx.artifacts.put(ctx.run_id, "actions", [to_json(each) for each in actions]),
         "fetched": len(good),
         "quarantined": len(rejected),
         "flagged": sum(quote.flag is not None for quote in good),
         "newest": max((quote.observed_at for quote in good), default=due_at).isoformat(),
         "missing": sorted(set(tickers) - {quote.ticker for quote in good}),
+        "filled": sorted(set(behind) - set(unfilled)),
+        "unfilled": unfilled,
+        "lost": {"from": chosen["since"], "to": lost.isoformat()} if lost else None,
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What was fetched for tickers that were behind."""
+
+    quotes: list[Quote] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def fill(
+    provider: QuoteProvider, behind: Mapping[str, datetime | None], until: datetime
+) -> tuple[Filled, dict[str, str]]:
+    """Fetch what tickers missed, each since its own last tick; return it, and why some have none.
+
+    A ticker of which the provider has nothing (it is halted, or was delisted) holds up no other.
+    """
+    found, unfilled = Filled(), dict[str, str]()
+    for ticker, since in behind.items():
+        try:
+            quotes, rejected = provider.fetch_history([ticker], since, until)
+        except ProviderDataError as error:
+            unfilled[ticker] = str(error)
+            continue
+        found.quotes.extend(quotes)
+        found.rejected.extend(rejected)
+    return found, unfilled
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def store_prices(ctx: Context[Services]) -> Json:
-    """Store the ticks in Postgres, each once."""
-    return {"rows": ctx.services.prices.upsert_quotes(_quotes(ctx), ctx.run_id)}
+    """Store the ticks in Postgres, each once; splits and dividends too."""
+    rows = ctx.services.prices.upsert_quotes(_quotes(ctx), ctx.run_id)
+    if not (ref := ctx.inputs["fetch_quotes"].get("actions")):
+        return {"rows": rows}
+    actions = [
+        CorporateAction(**row | {"ex_date": date.fromisoformat(row["ex_date"])})
+        for row in ctx.artifacts.get(ref)
+    ]
+    kept = ctx.services.bars.keep_actions(actions, ctx.run_id) if actions else 0
+    return {"rows": rows, "actions": kept}
 
 
 def cache_quotes(ctx: Context[Services]) -> Json:
@@ -176,6 +257,8 @@ def close_run(ctx: Context[Services]) -> Json:
         "quarantined": fetched["quarantined"],
         "flagged": fetched["flagged"],
         "gaps": fetched["missing"],
+        "filled": fetched.get("filled", []),
+        "lost": fetched.get("lost"),
         "freshness_s": max((due_at - newest).total_seconds(), 0.0),
     }
 

@@ -18,7 +18,7 @@ import structlog
 
 from axiom.config import Settings
 from axiom.errors import AxiomError, ProviderDataError, ProviderUnavailable
-from axiom.model import Headline, Json, Profile, Quote, Rejected, chunked
+from axiom.model import CorporateAction, Headline, Json, Profile, Quote, Rejected, chunked
 from axiom.providers.replay import render_profile
 from axiom.providers.rss import Rss
 from axiom.providers.universe import Universe
@@ -33,6 +33,7 @@ MINUTE = timedelta(minutes=1)
 STALE = timedelta(minutes=15)
 WARM_UP = "400d"
 CATCH_UP = timedelta(days=6)  # Yahoo gives minute bars of eight days at most
+ACTIONS_SPAN = "1mo"  # asked for each day, so a day that was missed is made good
 CLOSE = time(16)  # of a day, on the exchange's clock
 NEWS_AGE = timedelta(hours=24)
 NEWS_COUNT = 10
@@ -120,6 +121,25 @@ class Live:
         ]
         return good, bad
 
+    def fetch_actions(
+        self, tickers: Sequence[str], since: datetime | None
+    ) -> list[CorporateAction]:
+        """Return splits and dividends of the last month; at first, of the warm-up.
+
+        Raises:
+            ProviderUnavailable, RateLimited, ProviderDataError: as for bars.
+        """
+        span = WARM_UP if since is None else ACTIONS_SPAN
+        found, errors = _ask_each(tickers, lambda ticker: self._actions(ticker, span))
+        for ticker, error in errors.items():
+            log.warning("actions_failed", ticker=ticker, error=str(error))
+        return [action for actions in found.values() for action in actions]
+
+    def _actions(self, ticker: str, span: str) -> list[CorporateAction]:
+        asked = {"range": span, "interval": "1d", "events": "div,split"}
+        answer = self._yahoo.get(ticker, CHART_URL + ticker, includePrePost="false", **asked)
+        return parse_actions(answer, ticker)
+
     def _bars(
         self, ticker: str, since: datetime | None, until: datetime
     ) -> tuple[list[Quote], list[Rejected]]:
@@ -140,6 +160,11 @@ class Live:
         if since is None and not good and not bad:
             raise ProviderDataError(f"Yahoo gave no daily bars of {ticker}")
         return good, bad
+
+    def lost(self, since: datetime | None, until: datetime) -> datetime | None:
+        """Say up to when the minutes since a tick are no longer given; None when all are."""
+        reach = until - CATCH_UP
+        return reach if since is not None and since < reach else None
 
     def _within(self, since: datetime | None, until: datetime) -> Callable[[datetime], bool]:
         if since is None:
@@ -313,8 +338,8 @@ def parse_bars(
 ) -> tuple[list[Quote], list[Rejected]]:
     """Part the wanted bars of a chart into quotes and what cannot be one.
 
-    A bar is stamped with its end, since its close was not known before. A daily
-    close is the adjusted one, where Yahoo has it; of bars with one stamp the last counts.
+    A bar is stamped with its end, since its close was not known before. Closes are in the
+    shares of today, dividends not taken off. Of bars with one stamp the last counts.
 
     Raises:
         ProviderDataError: the chart has another form than the known one.
@@ -328,17 +353,15 @@ def parse_bars(
             at = _end(bar["timestamp"], zone if daily else None)
             if not wanted(at):
                 continue
-            close, price = _number(bar["close"]), _number(bar.get("adjclose", bar["close"]))
-            if not close or price is None:
+            price = _number(bar["close"])
+            if not price:
                 bad.append(Rejected("price is not a finite number", Live.name, bar))
                 continue
-            low, high, opened = (
-                value and value * price / close
-                for value in map(_number, (bar["low"], bar["high"], bar["open"]))
-            )
+            low, high, opened = map(_number, (bar["low"], bar["high"], bar["open"]))
             good[at] = Quote(
                 ticker, price, at, Live.name, chart["meta"].get("currency") or "USD",
                 open=opened, high=high, low=low, volume=_number(bar["volume"]),
+                bar_s=86_400 if daily else 60,
             )  # fmt: skip
     return list(good.values()), bad
 
@@ -347,7 +370,6 @@ def _rows(chart: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     columns = {"timestamp": chart.get("timestamp") or []}
     if columns["timestamp"]:
         columns |= chart["indicators"]["quote"][0]
-        columns |= (chart["indicators"].get("adjclose") or [{}])[0]
     for values in zip(*columns.values(), strict=True):
         yield {"ticker": chart["meta"]["symbol"]} | dict(zip(columns, values, strict=True))
 
@@ -357,6 +379,38 @@ def _end(timestamp: float, zone: ZoneInfo | None) -> datetime:
         return datetime.fromtimestamp(timestamp, UTC) + MINUTE
     day = datetime.fromtimestamp(timestamp, zone).date()
     return datetime.combine(day, CLOSE, zone).astimezone(UTC)
+
+
+def parse_actions(answer: Mapping[str, Any], ticker: str) -> list[CorporateAction]:
+    """Return a chart's splits and dividends; what cannot be one is left out.
+
+    Raises:
+        ProviderDataError: the chart has another form than the known one.
+    """
+    with _reading(f"the splits and dividends of {ticker}"):
+        chart = answer["chart"]["result"][0]
+        zone, events = ZoneInfo(chart["meta"]["exchangeTimezoneName"]), chart.get("events") or {}
+        currency = chart["meta"].get("currency") or "USD"
+        found = [
+            (row, "dividend", _number(row.get("amount")), currency)
+            for row in (events.get("dividends") or {}).values()
+        ]
+        found += [
+            (row, "split", _ratio(row), None) for row in (events.get("splits") or {}).values()
+        ]
+        return [
+            CorporateAction(
+                ticker, kind, datetime.fromtimestamp(row["date"], zone).date(), amount, Live.name,
+                paid_in,
+            )
+            for row, kind, amount, paid_in in found
+            if amount and amount > 0
+        ]  # fmt: skip
+
+
+def _ratio(row: Mapping[str, Any]) -> float | None:
+    shares, before = _number(row.get("numerator")), _number(row.get("denominator"))
+    return shares / before if shares and before else None
 
 
 def parse_news(rows: Sequence[Mapping[str, Any]], ticker: str) -> list[Headline]:

@@ -22,7 +22,16 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from axiom.errors import ProviderDataError, ReplayEnded
-from axiom.model import PIPELINES, Headline, Profile, Quote, Rejected, content_hash, floor_time
+from axiom.model import (
+    PIPELINES,
+    CorporateAction,
+    Headline,
+    Profile,
+    Quote,
+    Rejected,
+    content_hash,
+    floor_time,
+)
 
 WARM_UP = 250
 DAY = PIPELINES["ingestion"].slot  # a logical minute shows a trading day
@@ -91,6 +100,16 @@ class Replay:
         end = bisect_right(self._closes_at, until)
         start = 0 if since is None else bisect_right(self._closes_at, since)
         return list(self._quotes(tickers, range(start, end))), []
+
+    def fetch_actions(
+        self, tickers: Sequence[str], since: datetime | None
+    ) -> list[CorporateAction]:
+        """Return none: the shipped closes are adjusted already."""
+        return []
+
+    def lost(self, since: datetime | None, until: datetime) -> datetime | None:
+        """Return None: every day is there."""
+        return None
 
     def _quotes(self, tickers: Sequence[str], days: range) -> Iterator[Quote]:
         known = [ticker for ticker in tickers if ticker in self._closes]

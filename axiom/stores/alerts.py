@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from axiom.errors import UnknownAlert
-from axiom.model import Json, content_hash
+from axiom.model import Json, content_hash, one_line
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class AlertStore:
     def _see(self, cursor: Cursor, found: Finding) -> bool:
         row = {
             "id": uuid.uuid4().hex, "cause": found.cause, "rule": found.rule,
-            "pipeline": found.pipeline, "severity": found.severity, "subject": found.subject,
+            "pipeline": found.pipeline, "severity": found.severity,
+            "subject": one_line(found.subject),
             "detail": Jsonb(dict(found.detail)), "hint": found.hint,
         }  # fmt: skip
         return bool(self._run(cursor, "see", row)[0]["opened"])

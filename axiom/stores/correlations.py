@@ -32,6 +32,7 @@ class CorrelationStore:
         """Store the result of a logical time, in place of what was stored for it before."""
         rows = [
             (market, logical_at, c.window, c.method, c.a, c.b, c.n, c.r, c.low, c.high, c.p, c.q,
+             c.n_eff, c.q_by, c.shrunk, c.cleaned, c.break_q, c.lag, c.lag_r, c.lag_q,
              shown_until, run_id)
             for c in correlations
         ]  # fmt: skip

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axiom.model import Event, Telling
 from axiom.stores.postgres import Jsonb, Postgres, insert_rows, named_queries
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 
 class EventStore:
@@ -23,22 +26,77 @@ class EventStore:
             self._sql["tellings"], {"market": market, "since": since, "until": until}
         )
 
-    def upsert(self, events: Sequence[Event], tellings: Sequence[Telling], run_id: str) -> int:
-        """Store stories and tellings in one transaction; return how many stories were new."""
+    def upsert(
+        self,
+        events: Sequence[Event],
+        tellings: Sequence[Telling],
+        run_id: str,
+        related: Sequence[tuple[str, str]] = (),
+    ) -> int:
+        """Store stories and tellings in one transaction; return how many stories were new.
+
+        An earlier telling that arrives late makes its story older. Stories that are
+        related, by their ids, and about one company become one line.
+        """
         with self._db.transaction() as cursor:
             stories = [_event_row(event, run_id) for event in events]
             added = insert_rows(cursor, self._sql["insert_events"], stories)
             told = [_telling_row(telling, run_id) for telling in tellings]
             insert_rows(cursor, self._sql["insert_tellings"], told)
+            retold = sorted({telling.event_id for telling in tellings})
+            cursor.execute(self._sql["correct_times"], {"events": retold})
+            self._join_lines(cursor, related)
         return added
+
+    def _join_lines(self, cursor: Cursor, related: Sequence[tuple[str, str]]) -> None:
+        ones, others = [one for one, _ in related], [other for _, other in related]
+        cursor.execute(self._sql["lines_to_join"], {"ones": ones, "others": others})
+        rows: list[Any] = cursor.fetchall()
+        moves = joined_lines([(row["one"], row["other"]) for row in rows])
+        insert_rows(cursor, self._sql["join_lines"], list(moves.items()))
 
     def newest(self, market: str, limit: int = 20) -> list[dict[str, Any]]:
         """Return the newest stories with their `corroborations`."""
         return self._db.query(self._sql["newest"], {"market": market, "limit": limit})
 
+    def told_by(self, event_id: str, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the tellings of a story, the earliest first."""
+        return self._db.query(self._sql["told_by"], {"event": event_id, "limit": limit})
+
+    def story_line(self, event_id: str, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the stories of the line that a story belongs to, itself included, newest first."""
+        return self._db.query(self._sql["story_line"], {"event": event_id, "limit": limit})
+
+    def lines(self, market: str, since: datetime, limit: int = 20) -> list[dict[str, Any]]:
+        """Return the lines of two stories or more that went on since then, newest first.
+
+        Each has `line_id`, `stories`, `began_at`, `last_at` and its newest `headline`.
+        """
+        asked = {"market": market, "since": since, "limit": limit}
+        return self._db.query(self._sql["lines"], asked)
+
     def counts(self, market: str) -> dict[str, int]:
         """Return the number of `events` and of `tellings`."""
         return self._db.query(self._sql["counts"], {"market": market})[0]
+
+
+def joined_lines(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return where each line goes when the lines of each pair become one.
+
+    The least name stays, whatever the order, so that doing it again changes nothing.
+    """
+    names: dict[str, str] = {}
+
+    def name(line: str) -> str:
+        while line in names:
+            line = names[line]
+        return line
+
+    for one, other in pairs:
+        low, high = sorted((name(one), name(other)))
+        if low != high:
+            names[high] = low
+    return {line: name(line) for line in names}
 
 
 def _event_row(event: Event, run_id: str) -> tuple[Any, ...]:
@@ -52,6 +110,7 @@ def _event_row(event: Event, run_id: str) -> tuple[Any, ...]:
         event.id, event.market, headline.text, headline.summary, headline.url, headline.source,
         headline.published_at, event.type, list(event.tickers), Jsonb(sentiment), event.relevance,
         event.novelty, event.confidence, event.analyst, event.prompt_hash, run_id,
+        headline.published_at, event.id,
     )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ class GraphReader(Bolt):
             return near
         rows = {row["evidence"]["key"]: row for row in near}
         beyond: dict[Label, set[str]] = {}
-        for row in near[: limit // 4]:
+        for row in near[: limit // 8]:
             for label, key in _ends(row):
                 beyond.setdefault(label, set()).add(key)
         for label in sorted(beyond.keys() - {Label.COUNTRY, Label.EVENT}):

@@ -12,6 +12,7 @@ import math
 import os
 import re
 import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -160,6 +161,18 @@ class Postgres:
                 raise
             cursor.execute("COMMIT")
 
+    def stream(self, sql: str, params: Params = None) -> Iterator[dict[str, Any]]:
+        """Give a query's rows one by one, a page of them held at a time, in one transaction."""
+        name = f"stream_{uuid.uuid4().hex}"
+        with self.transaction() as cursor:
+            cursor.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
+            while True:
+                cursor.execute(f"FETCH {PAGE} FROM {name}")
+                if not (rows := cursor.fetchall()):
+                    break
+                yield from map(dict, rows)
+            cursor.execute(f"CLOSE {name}")
+
     def close(self) -> None:
         """Close this thread's connection."""
         found = self._local.__dict__.get("made", {}).pop(os.getpid(), None)
@@ -231,6 +244,8 @@ def _connect(url: str, options: str = "") -> Connection:
     if urlsplit(url).netloc.count("@") > 1:
         raise _unreadable()
     always = f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}"
+    # what is planned once stays planned, also where a table has months
+    always += " -c plan_cache_mode=force_generic_plan"
     try:
         made = psycopg2.connect(
             url,

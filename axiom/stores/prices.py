@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
-from operator import attrgetter
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter
 
 import psycopg2.errors
 
+from axiom.analytics.bars import adjust_closes
 from axiom.model import Quote
 from axiom.stores.partitions import Months
 from axiom.stores.postgres import Postgres, clean, named_queries
 
-COLUMNS = "ticker, observed_at, source, price, open, high, low, volume, currency, flag, run_id"
+COLUMNS = (
+    "ticker, observed_at, source, price, open, high, low, volume, currency, flag, bar_s, run_id"
+)
 DAYS_PER_TRADING_DAY = 1.6  # weekends and holidays, with room
 LINES_AT_ONCE = 500
 NULL = "\\N"
@@ -67,11 +70,11 @@ class PriceStore:
             cursor.execute(self._sql["merge"])
             return int(cursor.rowcount)
 
-    def newest(self, tickers: Sequence[str], market: str, until: datetime) -> datetime | None:
-        """Return the newest tick of the market among these tickers, up to `until`."""
+    def newest(self, tickers: Sequence[str], market: str, until: datetime) -> dict[str, datetime]:
+        """Return each ticker's newest tick up to `until`; one without any is left out."""
         asked = {"tickers": list(tickers), "market": market, "until": until}
-        found: datetime | None = self._db.query(self._sql["newest"], asked)[0]["observed_at"]
-        return found
+        rows = self._db.query(self._sql["newest"], asked)
+        return {row["ticker"]: row["observed_at"] for row in rows}
 
     def recent(
         self, tickers: Sequence[str], market: str, until: datetime, n: int
@@ -91,7 +94,8 @@ class PriceStore:
     ) -> tuple[list[date], dict[str, list[float | None]]]:
         """Return the last `days` + 1 days known at `until`, and each ticker's last price on each.
 
-        A ticker without a price on a day has None there.
+        A ticker without a price on a day has None there. Closes are adjusted for the splits and
+        dividends up to `until`, so that returns over them are what a holder had.
         """
         since = until - timedelta(days=(days + 1) * DAYS_PER_TRADING_DAY + 10)
         asked = {"market": market, "until": until, "since": since, "tickers": list(tickers)}
@@ -102,8 +106,15 @@ class PriceStore:
         place = {day: n for n, day in enumerate(dates)}
         closes: dict[str, list[float | None]] = {t: [None] * len(dates) for t in tickers}
         first = datetime.combine(dates[0], datetime.min.time(), UTC) - timedelta(microseconds=1)
+        known_on: dict[str, dict[date, date]] = {}
         for row in self._db.query(self._sql["closes"], asked | {"since": first}):
             closes[row["ticker"]][place[row["day"]]] = row["price"]
+            known_on.setdefault(row["ticker"], {})[row["day"]] = row["known_on"]
+        for ticker, own in groupby(
+            self._db.query(self._sql["actions"], asked | {"since": first}), itemgetter("ticker")
+        ):
+            days_known = [known_on.get(ticker, {}).get(day, day) for day in dates]
+            closes[ticker] = adjust_closes(dates, closes[ticker], days_known, list(own))
         return dates, closes
 
     def of_run(self, run_id: str, since: datetime) -> dict[str, int]:
@@ -136,7 +147,8 @@ def _lines(quotes: Iterable[Quote], run_id: str) -> Iterator[str]:
         yield (
             f"{_text(q.ticker)}\t{at}\t{_text(q.source)}\t{q.price!r}\t"
             f"{_number(q.open)}\t{_number(q.high)}\t{_number(q.low)}\t{_number(q.volume)}\t"
-            f"{_text(q.currency)}\t{_text(q.flag) if q.flag else NULL}\t{run_id}\n"
+            f"{_text(q.currency)}\t{_text(q.flag) if q.flag else NULL}\t"
+            f"{q.bar_s or NULL}\t{run_id}\n"
         )
 
 

@@ -10,12 +10,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from axiom.analytics.structure import compute_order, compute_spanning_tree
+from axiom.analytics.structure import (
+    compute_clusters,
+    compute_order,
+    compute_spanning_tree,
+    compute_tree_layout,
+)
 from axiom.model import Correlation
 from axiom.pipelines.correlation import Change, Explanation
 
 STRONGEST = 10
+SHOWN = 40  # instruments on a map; of more, those that move most with the others
 # Orange to white to blue: told apart with any kind of colour vision (Okabe and Ito's pair)
+PLAIN = {"parse_math": False}  # names are text: a dollar sign starts no formula
 NEGATIVE, MIDDLE, POSITIVE = (230, 159, 0), (247, 247, 247), (86, 164, 233)
 
 
@@ -39,7 +46,7 @@ class ReportWriter:
         groups = sorted({(c.window, c.method) for c in correlations})
         maps = [_map([c for c in correlations if (c.window, c.method) == g], *g) for g in groups]
         stem = self._directory / f"correlation-{market}-{logical_at:%Y%m%dT%H%M%SZ}"
-        page = _html(market, logical_at, shown, maps, explanations)
+        page = _html(market, logical_at, shown, maps, _told(changes, explanations))
         title = f"{market}, {shown[0]} to {shown[1]}"
         return [
             _replace(
@@ -69,22 +76,60 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> str:
 
 
 def _map(pairs: Sequence[Correlation], window: int, method: str) -> dict[str, Any]:
-    names = sorted({name for c in pairs for name in (c.a, c.b)})
+    names = _shown(pairs)
     by_pair = {(c.a, c.b): c for c in pairs} | {(c.b, c.a): c for c in pairs}
     r = [[by_pair[a, b].r if (a, b) in by_pair else 1.0 if a == b else None for b in names]
          for a in names]  # fmt: skip
     matrix = [[float("nan") if x is None else x for x in row] for row in r]
-    ordered = [names[place] for place in compute_order(matrix)]
+    order, clusters = compute_order(matrix), compute_clusters(matrix)
+    tree = compute_spanning_tree(matrix)
+    leads = [c for c in pairs if c.lag and c.lag_q is not None and c.lag_q < 0.05]
     return {
         "window": window,
         "method": method,
-        "names": ordered,
+        "all": len({name for c in pairs for name in (c.a, c.b)}),
+        "names": [names[place] for place in order],
+        "starts": _starts([clusters[place] for place in order]),
         "rows": [
-            {"name": a, "cells": [_cell(by_pair.get((a, b)), b) for b in ordered]} for a in ordered
+            {"name": names[a], "cells": [_cell(by_pair.get((names[a], names[b])), names[b])
+                                         for b in order]}
+            for a in order
         ],
-        "tree": [(names[a], names[b]) for a, b in compute_spanning_tree(matrix)],
+        "tree": [(a, b, matrix[a][b]) for a, b in tree],
+        "nodes": [
+            {"name": name, "x": x, "y": y, "cluster": cluster}
+            for name, (x, y), cluster in zip(
+                names, compute_tree_layout(len(names), tree), clusters, strict=True
+            )
+        ],
+        "height": 18 * sum(1 for n in range(len(names)) if sum(n in edge for edge in tree) < 2),
         "strongest": sorted(pairs, key=lambda c: -abs(c.r))[:STRONGEST],
-    }
+        "leads": sorted(leads, key=lambda c: c.lag_q or 0.0)[:STRONGEST],
+        "broke": sum(c.broke for c in pairs),
+        "significant": sum(c.q < 0.05 for c in pairs),
+        "pairs": len(pairs),
+    }  # fmt: skip
+
+
+def _shown(pairs: Sequence[Correlation]) -> list[str]:
+    moves: dict[str, float] = {}
+    for c in pairs:
+        for name in (c.a, c.b):
+            moves[name] = moves.get(name, 0.0) + abs(c.r)
+    return sorted(sorted(moves, key=lambda name: -moves[name])[:SHOWN])
+
+
+def _starts(clusters: Sequence[int]) -> list[bool]:
+    """Where another cluster begins."""
+    return [n > 0 and clusters[n] != clusters[n - 1] for n in range(len(clusters))]
+
+
+def _told(
+    changes: Sequence[Change], explanations: Sequence[Explanation]
+) -> list[tuple[Change, Explanation | None]]:
+    """Each change with what was said of it."""
+    said = {(e.a, e.b, e.window, e.method): e for e in explanations}
+    return [(c, said.get((c.now.a, c.now.b, c.now.window, c.now.method))) for c in changes]
 
 
 def _cell(c: Correlation | None, other: str) -> dict[str, Any] | None:
@@ -104,7 +149,7 @@ def _html(
     logical_at: datetime,
     shown: tuple[str, str],
     maps: Sequence[dict[str, Any]],
-    explanations: Sequence[Explanation],
+    told: Sequence[tuple[Change, Explanation | None]],
 ) -> str:
     from jinja2 import Environment, PackageLoader
 
@@ -116,7 +161,7 @@ def _html(
         logical_at=f"{logical_at:%Y-%m-%d %H:%M} UTC",
         shown=shown,
         maps=maps,
-        explanations=explanations,
+        told=told,
     )
 
 
@@ -128,19 +173,41 @@ def _png(path: Path, maps: Sequence[dict[str, Any]], title: str) -> None:
 
     scale = [tuple(part / 255 for part in colour) for colour in (NEGATIVE, MIDDLE, POSITIVE)]
     colours = LinearSegmentedColormap.from_list("correlation", scale)
-    rows = max((len(maps) + 1) // 2, 1)
-    figure = Figure(figsize=(14, 6.2 * rows), layout="constrained")
+    figure = Figure(figsize=(14, 6.6 * max(len(maps), 1)), layout="constrained")
     FigureCanvasAgg(figure)
-    plain = {"parse_math": False}  # names are text: a dollar sign starts no formula
-    figure.suptitle(f"Correlations of daily log returns: {title}", **plain)
+    figure.suptitle(f"Correlations of daily log returns: {title}", **PLAIN)
     for n, each in enumerate(maps):
-        axes = figure.add_subplot(rows, 2, n + 1)
-        values = [
-            [cell["r"] if cell else float("nan") for cell in row["cells"]] for row in each["rows"]
-        ]
-        image = axes.imshow(values, cmap=colours, vmin=-1, vmax=1)
-        axes.set_title(f"{each['method']}, {each['window']} days")
-        axes.set_xticks(range(len(each["names"])), each["names"], rotation=90, fontsize=7, **plain)
-        axes.set_yticks(range(len(each["names"])), each["names"], fontsize=7, **plain)
-        figure.colorbar(image, ax=axes, shrink=0.8)
+        _draw_map(figure, figure.add_subplot(len(maps), 2, 2 * n + 1), each, colours)
+        _draw_tree(figure.add_subplot(len(maps), 2, 2 * n + 2), each)
     figure.savefig(path, dpi=80, format="png")
+
+
+def _draw_map(figure: Any, axes: Any, each: dict[str, Any], colours: Any) -> None:
+    values = [
+        [cell["r"] if cell else float("nan") for cell in row["cells"]] for row in each["rows"]
+    ]
+    places = range(len(each["names"]))
+    image = axes.imshow(values, cmap=colours, vmin=-1, vmax=1)
+    axes.set_title(f"{each['method'].title()}, {each['window']} days, by cluster")
+    axes.set_xticks(places, each["names"], rotation=90, fontsize=7, **PLAIN)
+    axes.set_yticks(places, each["names"], fontsize=7, **PLAIN)
+    for n, starts in enumerate(each["starts"]):
+        if starts:
+            axes.axhline(n - 0.5, color="black", linewidth=0.8)
+            axes.axvline(n - 0.5, color="black", linewidth=0.8)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="orange: opposite, blue: together")
+
+
+def _draw_tree(axes: Any, each: dict[str, Any]) -> None:
+    nodes = each["nodes"]
+    for a, b, r in each["tree"]:
+        ends = [nodes[a], nodes[b]]
+        axes.plot([n["x"] for n in ends], [n["y"] for n in ends], color="0.6", zorder=1,
+                  linewidth=0.5 + 3 * max(r, 0.0))  # fmt: skip
+    for node in nodes:
+        box = {"facecolor": "white", "edgecolor": "0.4", "boxstyle": "round,pad=0.2"}
+        axes.text(node["x"], node["y"], node["name"], fontsize=7, ha="center", va="center",
+                  bbox=box, **PLAIN)  # fmt: skip
+    axes.set_title("Shortest tree that joins all (thick: strong)")
+    axes.set(xlim=(-0.06, 1.06), ylim=(1, 0))
+    axes.set_axis_off()

@@ -48,7 +48,7 @@ class Totals:
         return found
 
     def pipelines(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return each pipeline's `good_s` (newest logical time that went well) and `paused`."""
+        """Return each pipeline's newest logical times `good_s` and `skip_s`, and `paused`."""
         return self._db.query(self._sql["pipelines"], {"pipelines": list(names)})
 
     def active(self) -> list[dict[str, Any]]:

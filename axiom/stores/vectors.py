@@ -64,26 +64,33 @@ class VectorStore:
         return len(ids)
 
     def nearest(
-        self, market: str, vectors: Sequence[Sequence[float]], since: datetime, until: datetime
-    ) -> list[tuple[str, float] | None]:
-        """Return, for each vector, the id nearest to it in that span of time, and its cosine."""
-        if not vectors:
-            return []
+        self,
+        market: str,
+        vectors: Sequence[Sequence[float]],
+        since: datetime,
+        until: datetime,
+        count: int = 1,
+    ) -> list[list[tuple[str, float]]]:
+        """Return, for each vector, the ids nearest to it in that span of time, and their cosines.
+
+        At most `count` for each, the nearest first.
+        """
         span: Any = {
             "$and": [
                 {"published_at": {"$gte": since.timestamp()}},
                 {"published_at": {"$lte": until.timestamp()}},
             ]
         }
-        with self._translated():
-            found = self._events(market).query(
-                query_embeddings=list(vectors), n_results=1, where=span, include=["distances"]
-            )
-        distances = found["distances"] or []
-        return [
-            (ids[0], 1.0 - float(gaps[0])) if ids else None
-            for ids, gaps in zip(found["ids"], distances, strict=True)
-        ]
+        found: list[list[tuple[str, float]]] = []
+        for start in range(0, len(vectors), BATCH):
+            with self._translated():
+                said = self._events(market).query(
+                    query_embeddings=list(vectors[start : start + BATCH]),
+                    n_results=count, where=span, include=["distances"],
+                )  # fmt: skip
+            for ids, gaps in zip(said["ids"], said["distances"] or [], strict=True):
+                found.append([(id, 1.0 - float(gap)) for id, gap in zip(ids, gaps, strict=True)])
+        return found
 
     def near(self, market: str, vector: Sequence[float], limit: int) -> list[tuple[str, float]]:
         """Return the ids nearest to a vector, nearest first, each with its cosine."""
@@ -128,12 +135,17 @@ class UnkeptVectors(VectorStore):
         return len(ids)
 
     def nearest(
-        self, market: str, vectors: Sequence[Sequence[float]], since: datetime, until: datetime
-    ) -> list[tuple[str, float] | None]:
+        self,
+        market: str,
+        vectors: Sequence[Sequence[float]],
+        since: datetime,
+        until: datetime,
+        count: int = 1,
+    ) -> list[list[tuple[str, float]]]:
         """Return the nearest of what is kept; a market without a collection gets none."""
         if not self._exists(market):
-            return [None] * len(vectors)
-        return super().nearest(market, vectors, since, until)
+            return [[] for _ in vectors]
+        return super().nearest(market, vectors, since, until, count)
 
     def count(self, market: str) -> int:
         """Return the number of vectors of a market."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery, Task, shared_task
@@ -10,9 +10,11 @@ from celery import Celery, Task, shared_task
 from axiom.config import settings
 from axiom.engines.celery import BEHIND
 from axiom.errors import StoreUnavailable
-from axiom.ledger.backfills import Claimed
 from axiom.model import utcnow
 from axiom.tasks.services import services
+
+if TYPE_CHECKING:
+    from axiom.ledger.backfills import Claimed
 
 log = structlog.get_logger(__name__)
 

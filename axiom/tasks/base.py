@@ -64,7 +64,7 @@ def _register_step(flow: Flow, name: str, limits: Mapping[str, float]) -> None:
 def _make_room(task: Task) -> None:
     """After the last step of a backfilled run: the next may begin before the watch looks."""
     if task.request.delivery_info.get("priority") == BEHIND:
-        task.app.send_task("axiom.tasks.backfill.advance", expires=5, ignore_result=True)
+        task.app.send_task("axiom.tasks.backfill.advance", expires=5, priority=LIVE)
 
 
 def _recorded(task: Task, flow: Flow, run_id: str, call: Call, retries: int) -> Outcome:

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
+from celery.utils.log import get_logger
 from kombu.entity import Exchange, Queue
 
 from axiom.celery import app
@@ -37,8 +38,8 @@ life = WorkerLife()
 def on_canary(task: Any, app: Celery, consumer: Any, **_: Any) -> Callable[..., None]:
     """Celery's hook for how a task's messages are taken: here, and not by the pool."""
 
-    def take(message: Any, body: Any, ack: Callable[[], None], *_: Any) -> None:
-        ack()
+    def take(message: Any, body: Any, ack: Callable[..., None], *_: Any) -> None:
+        ack(get_logger(__name__), consumer.connection_errors)  # who is told when it fails
         life.heard()
 
     return take
@@ -56,11 +57,11 @@ def queue_of(hostname: str) -> Queue:
 
 
 def pool_use(worker: Any) -> tuple[int, int]:
-    """Return how many slots a worker's pool has, and how many are at work."""
+    """Return how many slots a worker's pool has, and how many are taken."""
     from celery.worker import state
 
     pool = getattr(worker, "pool", None)  # a worker that starts has none yet
-    return (pool.num_processes if pool else 0), len(state.active_requests)
+    return (pool.num_processes if pool else 0), len(state.reserved_requests)
 
 
 class Canary(bootsteps.StartStopStep):

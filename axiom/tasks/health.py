@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,8 +16,6 @@ from celery.signals import beat_init, celeryd_after_setup
 
 from axiom.config import settings
 from axiom.errors import ConfigError
-from axiom.tasks import canary
-from axiom.tasks.canary import pool_use
 from axiom.tasks.state import services_up
 from axiom.telemetry import health
 from axiom.telemetry.liveness import BeatLife
@@ -53,6 +52,7 @@ def serve(process: health.Process) -> health.HealthServer:
 
 @celeryd_after_setup.connect(weak=False)
 def _worker(sender: str, instance: Any, **_: Any) -> None:
+    from axiom.tasks import canary
     from axiom.tasks.metrics import worker_metrics
 
     canary.Sender(sender).start()
@@ -65,10 +65,13 @@ def _worker(sender: str, instance: Any, **_: Any) -> None:
 
 
 def _worker_facts(worker: Any) -> dict[str, Any]:
-    size, busy = pool_use(worker)
+    from axiom.tasks import canary
+
+    size, busy = canary.pool_use(worker)
     return {
         "queues": sorted(worker.app.amqp.queues.consume_from),
         "pool": {"size": size, "busy": busy},
+        "canaries": canary.life.canaries,
         "canary_silent_s": round(canary.life.silent_s, 1),
         "connected": canary.life.connected,
     }
@@ -90,39 +93,48 @@ def _beat(sender: Any, **_: Any) -> None:
     )  # fmt: skip
 
 
-def _flower() -> None:
-    """Flower sends no signal: it imports the tasks from within its own command."""
-    context = click.get_current_context(silent=True)
-    if context is None or context.info_name != "flower":
-        return
+def serve_web(kind: str, probe: Callable[[], str]) -> None:
+    """Serve the pages of a process that is a web server; `probe` gives what it must answer."""
     from axiom.tasks.metrics import info
     from axiom.telemetry.metrics import render
 
-    name = f"flower@{socket.gethostname()}"
+    name = f"{kind}@{socket.gethostname()}"
     serve(
         health.Process(
-            "flower", name, _flower_ailment, Servers().missing,
-            lambda: render([info("flower", name)]),
+            kind, name, lambda: _web_ailment(probe()), Servers().missing,
+            lambda: render([info(kind, name)]),
         )
     )  # fmt: skip
 
 
-def _flower_ailment() -> str | None:
-    """Ask Flower's own loop; its address is known once it has read its options."""
+def _web_ailment(url: str) -> str | None:
+    # nobody else's name: a server may check which host it is asked as
+    where = url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+    try:
+        with urllib.request.urlopen(where, timeout=5):
+            return None
+    except urllib.error.HTTPError as error:
+        return None if error.code < 500 else f"{where} says {error.code}"  # it answers
+    except OSError as error:
+        return f"it does not answer at {where} ({error})"
+
+
+def _flower() -> None:
+    """Flower sends no signal: it imports the tasks from within its own command."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.info_name == "flower":
+        from axiom.celery import configure_logs
+
+        configure_logs()  # after Flower has set up its own
+        serve_web("flower", _flower_url)
+
+
+def _flower_url() -> str:
+    """Where Flower's own loop answers; it is known once Flower has read its options."""
     from tornado.options import options
 
-    address = options.address or "127.0.0.1"
-    url = f"http://{address}:{options.port}{prefix(options.url_prefix)}/healthcheck"
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return None
-    except OSError as error:
-        return f"Flower does not answer at {address}:{options.port} ({error})"
-
-
-def prefix(url_prefix: str | None) -> str:
-    """Return Flower's prefix as a path."""
-    return f"/{url_prefix.strip('/')}" if url_prefix else ""
+    prefix = f"/{options.url_prefix.strip('/')}" if options.url_prefix else ""
+    return f"http://{options.address or '127.0.0.1'}:{options.port}{prefix}/live"
 
 
 _flower()

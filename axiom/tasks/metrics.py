@@ -39,7 +39,7 @@ HELP = {
 
 def info(kind: str, name: str) -> Family:
     """Return what the process is."""
-    labels = {"process": kind, "name": name, "version": __version__}
+    labels = {"kind": kind, "node": name, "version": __version__}
     return gauge("axiom_process_info", "What this process is.", (labels, 1))
 
 
@@ -100,6 +100,11 @@ def _pipelines() -> Iterator[Family]:
         "axiom_pipeline_last_success_timestamp_seconds",
         "The newest logical time whose run succeeded, or did so in part: freshness is now less it.",
         *(({"pipeline": r["pipeline"]}, r["good_s"]) for r in rows if r["good_s"] is not None),
+    )
+    yield gauge(
+        "axiom_pipeline_last_skip_timestamp_seconds",
+        "The newest logical time that was skipped for a reason, such as a closed market.",
+        *(({"pipeline": r["pipeline"]}, r["skip_s"]) for r in rows if r["skip_s"] is not None),
     )
     yield gauge(
         "axiom_pipeline_paused", "Whether a person or the replay's end stopped the schedule.",

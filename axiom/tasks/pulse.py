@@ -1,7 +1,7 @@
 """The pulse of a process: a thread that says every few seconds that it lives.
 
-Workers, beat and Flower get one by Celery's signals; what else lives long calls `start`. Beat
-and the workers of `control` watch too (`alerting/watcher.py`); so should what else lives long.
+Workers, beat and Flower get one where they start; what else lives long calls `start`. Beat and
+the workers of `control` watch too (`alerting/watcher.py`), and so should the console.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import click
 import psutil
 import structlog
-from celery.signals import beat_init, worker_ready
+from celery.signals import worker_ready
 from celery.utils.nodenames import gethostname
 from celery.worker import state as worker_state
 
@@ -31,6 +31,8 @@ from axiom.tasks.state import heartbeats
 
 log = structlog.get_logger(__name__)
 Facts = Callable[[], Mapping[str, Json]]
+_pulses: dict[str, Pulse] = {}  # of this process
+WATCHES = {"beat": True, "flower": False}
 MEMORY_EVERY = 6  # beats: adding up pages takes a few milliseconds
 
 
@@ -44,6 +46,7 @@ class Pulse:
         self._beats = 0
         self._memory_bytes: int | None = None
         self._ended = threading.Event()
+        self._one_at_a_time = threading.Lock()  # a beat after the leave would look like a death
         self._reached_since_s: float | None = None
 
     def start(self) -> None:
@@ -55,18 +58,22 @@ class Pulse:
         """Leave, as a process that ends by its own will does."""
         if os.getpid() != self._pid or self._ended.is_set():  # not in a fork
             return
-        self._ended.set()
-        try:
-            heartbeats().leave(self.name, self._mark)
-        except StoreUnavailable as error:
-            log.warning("pulse_not_ended", error=str(error))
+        with self._one_at_a_time:
+            self._ended.set()
+            try:
+                heartbeats().leave(self.name, self._mark)
+            except StoreUnavailable as error:
+                log.warning("pulse_not_ended", error=str(error))
 
     def beat(self) -> bool:
         """Say once that the process lives; False when Redis is away."""
         try:
-            if not self._began:
-                self._began = self._beginning()
-            heartbeats().beat(self.name, self._mark, self._told())
+            with self._one_at_a_time:
+                if self._ended.is_set():
+                    return False
+                if not self._began:
+                    self._began = self._beginning()
+                heartbeats().beat(self.name, self._mark, self._told())
         except StoreUnavailable as error:
             self._reached_since_s = None
             log.warning("pulse_missed", error=str(error))
@@ -109,8 +116,14 @@ class Pulse:
 def start(
     kind: str, name: str | None = None, facts: Facts = dict, *, watches: bool = False
 ) -> Pulse:
-    """Give this process a pulse, stopped when the interpreter ends; and let it watch, if wanted."""
-    pulse = Pulse(kind, name or f"{kind}@{gethostname()}", facts)
+    """Give this process a pulse, stopped when the interpreter ends; and let it watch, if wanted.
+
+    Once: a worker is ready again each time that it has found its broker again.
+    """
+    name = name or f"{kind}@{gethostname()}"
+    if name in _pulses:
+        return _pulses[name]
+    pulse = _pulses[name] = Pulse(kind, name, facts)
     pulse.start()
     if watches and settings().alerts == "on":
         from axiom.tasks.alerting.watcher import Watcher  # only where it is needed
@@ -167,16 +180,15 @@ def _worker_facts(consumer: Any) -> dict[str, Json]:
     }
 
 
-@beat_init.connect(weak=False)
-def _beat(**_: Any) -> None:
-    start("beat", watches=True)
+def _by_command() -> None:
+    """Give beat and Flower theirs: both import the tasks from within their own command.
 
-
-def _flower() -> None:
-    """Flower sends no signal: it imports the tasks from within its own command."""
+    Flower sends no signal. Beat's comes only when it holds its lock, which it may wait for
+    half a minute: it lives all the same.
+    """
     context = click.get_current_context(silent=True)
-    if context is not None and context.info_name == "flower":
-        start("flower")
+    if context is not None and context.info_name in WATCHES:
+        start(context.info_name, watches=WATCHES[context.info_name])
 
 
-_flower()
+_by_command()

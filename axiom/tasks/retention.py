@@ -7,7 +7,6 @@ from celery import shared_task
 
 from axiom.config import settings
 from axiom.errors import StoreUnavailable
-from axiom.ledger import retention
 from axiom.model import utcnow
 from axiom.tasks.services import services
 
@@ -17,6 +16,8 @@ log = structlog.get_logger(__name__)
 @shared_task(name="axiom.tasks.retention.prune", ignore_result=True)
 def prune() -> None:
     """Drop old runs, steps, prices, quarantine and audit, by the `AXIOM_KEEP_*_DAYS` settings."""
+    from axiom.ledger import retention  # in a pool's child, not in each worker's main process
+
     kept = settings()
     keep = retention.Keep(
         runs=kept.keep_runs_days,

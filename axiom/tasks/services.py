@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from axiom.providers.universe import Universe
     from axiom.stores.alerts import AlertStore
     from axiom.stores.analyses import AnalysisStore
+    from axiom.stores.bars import Bars
     from axiom.stores.cache import QuoteCache
     from axiom.stores.correlations import CorrelationStore
     from axiom.stores.events import EventStore
@@ -50,6 +51,7 @@ class Services:
         self.settings = settings
         self.jump_deviations = settings.jump_deviations
         self.windows = settings.correlation_windows
+        self.tile = settings.correlation_tile
 
     # --- stores ---
 
@@ -179,6 +181,13 @@ class Services:
         return Search(self.postgres, self.vectors, self.profile_index, self.embed)
 
     @cached_property
+    def bars(self) -> Bars:
+        """Prices by minute and day, and splits and dividends."""
+        from axiom.stores.bars import Bars
+
+        return Bars(self.postgres)
+
+    @cached_property
     def reports(self) -> ReportWriter:
         """The correlation report."""
         from axiom.stores.reports import ReportWriter
@@ -240,12 +249,13 @@ class Services:
         from axiom.analysts.local import LocalAnalyst
 
         if self.settings.analyst == "local":
-            return LocalAnalyst()
+            return LocalAnalyst(self.universe.companies)
         from axiom.analysts.degrading import DegradingAnalyst
 
         asking = self._claude_analyst()
         degrades = self.settings.claude_refused == "local"
-        return DegradingAnalyst(asking, LocalAnalyst()) if degrades else asking
+        local = LocalAnalyst(self.universe.companies)
+        return DegradingAnalyst(asking, local) if degrades else asking
 
     def _claude_analyst(self) -> Analyst:
         from axiom.analysts.claude import ClaudeAnalyst, Models
@@ -264,13 +274,6 @@ class Services:
         from axiom.analysts.embedding import embed
 
         return embed
-
-    @cached_property
-    def similarity(self) -> Callable[[str, str], float]:
-        """Likeness of two wordings, 0 to 1, whatever the order of their words."""
-        from rapidfuzz import fuzz, utils
-
-        return lambda a, b: fuzz.token_sort_ratio(a, b, processor=utils.default_process) / 100
 
 
 class DryServices(Services):

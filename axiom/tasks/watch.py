@@ -25,25 +25,26 @@ FIRST_EXPIRES_S = 5  # by then the watch has looked again
 @shared_task(name="axiom.tasks.watch.resume_stalled", bind=True, ignore_result=True)
 def resume_stalled(self: Task) -> None:
     """Publish again what stopped moving, or fail what cannot be helped."""
-    app: Celery = self.app
     try:
-        done = watch.resume_stalled(
-            services().ledger,
-            stall_after_s=settings().stall_after_s,
-            give_up_after=timedelta(hours=settings().give_up_after_h),
-            waiting=lambda pipeline, steps: _waiting(app, pipeline, steps),
-            publish=lambda run: publish(
-                app, flow_of(run.pipeline), run, hostname=self.request.hostname
-            ),
-        )
+        _resume(self.app, self.request.hostname)
+        services().actions.stop_sessions()  # where who cancelled died before it
+        catch_up()
+        advance_all(self.app)
+        start_first(self.app)
     except StoreUnavailable as error:
         log.warning("ledger_unavailable", error=str(error))
         return
-    services().actions.stop_sessions()  # where who cancelled died before it
-    catch_up()
-    advance_all(app)
-    start_first(app)
     _sweep_calls()
+
+
+def _resume(app: Celery, hostname: str) -> None:
+    done = watch.resume_stalled(
+        services().ledger,
+        stall_after_s=settings().stall_after_s,
+        give_up_after=timedelta(hours=settings().give_up_after_h),
+        waiting=lambda pipeline, steps: _waiting(app, pipeline, steps),
+        publish=lambda run: publish(app, flow_of(run.pipeline), run, hostname=hostname),
+    )
     for what, run_ids in done.items():
         for run_id in run_ids:
             log.warning("run_stalled", run=run_id, done=what)

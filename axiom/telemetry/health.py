@@ -147,7 +147,7 @@ def serve(process: Process, host: str, port: int, data_dir: Path) -> HealthServe
 
 
 def _tell(process: Process, target: str, data_dir: Path) -> None:
-    labels = {"process": process.kind, "name": process.name}
+    labels = {"process": process.kind}
     path = data_dir / FOLDER / (re.sub(r"[^\w@.-]", "_", process.name) + ".json")
     part = path.with_suffix(".part")
     try:

@@ -22,9 +22,11 @@ class WorkerLife:
         self._alive_s = self._sent_s = clock()
         self._refused_s = float("-inf")
         self.connected = False
+        self.canaries = 0
 
     def heard(self) -> None:
         """Note that the canary came, by the worker's own connection."""
+        self.canaries += 1
         self._alive_s = self._clock()
 
     def turned(self, *, full: bool) -> None:

@@ -95,20 +95,27 @@ def _say_last_words(
 def _renderers(log_format: str) -> list[Processor]:
     if log_format == "json":
         return [structlog.processors.JSONRenderer()]
-    return [_shorten, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+    return [_shorten, _console()]
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False
+    )
 
 
 def _shorten(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Fit what a person reads into a line: the time of day, ids by their start."""
+    """Fit what a person reads into a line: the time of day, and first whose line it is."""
     event["timestamp"] = str(event.get("timestamp", ""))[11:19]
-    for name in ("run", "task"):
-        if name in event:
-            event[name] = str(event[name])[:SHORT]
-    if event.get("run"):  # then the rest follows from it
-        event.pop("task", None)
-        event.pop("logger", None)
-    for name in ("item", "attempt"):
-        if event.get(name) in ("", 1):
-            event.pop(name)
     event.pop("worker", None)  # each process has a terminal, or a file, of its own
+    task = event.pop("task", None)
+    if run := event.pop("run", None):
+        event.pop("logger", None)
+        names = (event.pop(name, "") for name in ("pipeline", "step", "item", "attempt"))
+        pipeline, step, item, attempt = names
+        place = ".".join(filter(None, (pipeline, step))) + (f"/{item}" if item else "")
+        place += f"#{attempt}" if attempt not in ("", 1) else ""
+        event["event"] = " ".join(filter(None, (str(run)[:SHORT], place, str(event["event"]))))
+    elif task:
+        event["task"] = str(task)[:SHORT]
     return event

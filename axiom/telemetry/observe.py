@@ -23,7 +23,7 @@ def observed(run_id: str, pipeline: str, step: str, item: str, attempt: int) -> 
     }  # fmt: skip
 
     def seen(outcome: str, error: str) -> None:
-        seconds = round(perf_counter() - began_s, 4)
+        seconds = round(perf_counter() - began_s, 3)
         traced(outcome, error)
         if outcome == "done":
             log.info("step_succeeded", seconds=seconds)

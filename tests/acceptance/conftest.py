@@ -71,7 +71,8 @@ class Stack:
     def env(self) -> dict[str, str]:
         return os.environ | {
             "AXIOM_DATA_DIR": str(self.data_dir), "AXIOM_STALL_AFTER_S": "3",
-            "AXIOM_SCHEDULES": "off",  # of the beat, the watch alone
+            # of the beat, the watch alone
+            "AXIOM_SCHEDULES": os.environ.get("AXIOM_TEST_SCHEDULES", "off"),
         }  # fmt: skip
 
     def celery(self, *args: str) -> subprocess.Popen[bytes]:
@@ -101,12 +102,12 @@ class Stack:
         found = [each for each in self.ledger.steps(run_id) if each.name == step]
         return found[0].attempt if found else 0
 
-    def worker(self, name: str = "all@here") -> subprocess.Popen[bytes]:
+    def worker(self, name: str = "all@here", *options: str) -> subprocess.Popen[bytes]:
         """Start a worker on all queues and wait until it is ready."""
         ready = self.data_dir / f"{name}.{time.time_ns()}.ready"
         os.environ["AXIOM_READY_FILE"] = str(ready)
         try:
-            process = self.celery(*WORKER, "-n", name)
+            process = self.celery(*WORKER, "-n", name, *options)
         finally:
             del os.environ["AXIOM_READY_FILE"]
         wait_for(ready.exists, what="a ready worker")

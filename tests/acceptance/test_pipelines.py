@@ -62,7 +62,7 @@ def test_all_four_pipelines_run_and_both_engines_write_the_same_rows(stack: Stac
 
     graph_by_queue = _graph(stack)
     stack.postgres.execute(
-        "TRUNCATE runs, steps, prices, events, tellings, correlations, analyses, alerts"
+        "TRUNCATE runs, steps, prices, events, tellings, correlations, analyses, alerts CASCADE"
     )
     os.environ["AXIOM_DATA_DIR"] = str(stack.data_dir)
     try:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +23,12 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def up(data_dir: Path, *args: str, **env: str) -> subprocess.Popen[str]:
-    here = {"AXIOM_DATA_DIR": str(data_dir), "AXIOM_SCHEDULES": "off", "AXIOM_FLOWER_PORT": "0"}
+    here = {
+        "AXIOM_DATA_DIR": str(data_dir),
+        "AXIOM_SCHEDULES": "off",
+        "AXIOM_FLOWER_PORT": "0",
+        "AXIOM_CONSOLE_PORT": "0",
+    }
     return subprocess.Popen(
         [str(BIN / "axiom"), "up", *args],
         env=os.environ | here | env,
@@ -35,6 +44,17 @@ def belonging(data_dir: Path) -> list[str]:
         if str(data_dir) in words or environ.get("AXIOM_DATA_DIR") == str(data_dir):
             found.append(words)
     return found
+
+
+def may_enter(url: str, name: str, password: str) -> bool:
+    """Whether the console's login takes a password."""
+    form = urllib.parse.urlencode({"name": name, "password": password}).encode()
+    try:
+        with urllib.request.urlopen(f"{url}/login", form, timeout=10) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as refused:
+        # it leads on to `/`, which wants the cookie that urllib does not keep
+        return refused.code != 401
 
 
 def words_of(process: psutil.Process) -> list[str]:
@@ -89,13 +109,22 @@ def test_a_second_one_is_refused_what_dies_is_restarted_and_the_end_is_clean(
     process = up(tmp_path)
     assert process.stdout
     try:
+        told = []
         for line in process.stdout:
-            if line.startswith("Running"):
+            told.append(line)
+            if line.startswith("  stop"):
                 break
+        wanted = r"console +(http\S+) +user axiom, password (\S+) \(shown this once\)"
+        shown = re.search(wanted, "".join(told))
+        assert shown
+        assert may_enter(shown[1], "axiom", shown[2])
+        assert not may_enter(shown[1], "axiom", "another password")
+        for each in belonging(tmp_path):
+            assert shown[2] not in each  # all on the machine can read arguments
         second = up(tmp_path)
-        told, _ = second.communicate(timeout=60)
+        refused, _ = second.communicate(timeout=60)
         assert second.returncode == 1
-        assert f"already running in {tmp_path}" in told
+        assert f"already running in {tmp_path}" in refused
 
         def claude() -> list[psutil.Process]:
             kids = psutil.Process(process.pid).children()

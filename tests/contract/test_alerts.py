@@ -254,3 +254,12 @@ def test_what_could_not_be_sent_is_told_by_channel(alerts: AlertStore) -> None:
     alerts.not_sent(row["id"], "refused", timedelta(hours=1))
     assert alerts.unsent() == [{"channel": "email", "n": 1, "error": "refused"}]
     assert alerts.claim_notification(timedelta(0)) is None
+
+
+def test_what_becomes_critical_is_told_again_and_what_gets_better_is_not(
+    alerts: AlertStore,
+) -> None:
+    mild = replace(DOWN, severity="warning")
+    for found in (mild, DOWN, DOWN, mild):
+        look(alerts, found)
+    assert outbox(alerts) == [("service_down/redis", "raised")] * 2

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import redis
 
@@ -44,6 +45,31 @@ def test_what_comes_out_is_json_and_not_what_went_in(make: Make, redis_url: str)
     assert kept.get(kept.put("run-1", "rows", value)) == {"rows": [1, 2]}
     with pytest.raises(TypeError):
         kept.put("run-1", "rows", object())
+
+
+@each_kind
+def test_arrays_come_back_to_the_last_bit(make: Make, redis_url: str) -> None:
+    kept = make(redis_url)
+    arrays = {
+        "r": np.array([0.1, math.nan, -math.inf, 5e-324]), "tickers": np.array(["A", "BRK.B"]),
+        "n": np.arange(6, dtype=np.int32).reshape(2, 3), "none": np.empty((0, 4)),
+    }  # fmt: skip
+    found = kept.get_arrays(kept.put_arrays("run-1", "table", arrays))
+    assert list(found) == list(arrays)
+    for name, array in arrays.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(found[name], array)
+
+
+@each_kind
+def test_arrays_hold_numbers_and_text_and_nothing_that_could_run(
+    make: Make, redis_url: str
+) -> None:
+    kept = make(redis_url)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        kept.put_arrays("run-1", "table", {"x": np.array([object()])})
+    with pytest.raises(ArtifactMissing):
+        kept.get_arrays("axiom:artifact:run-1:table")
 
 
 @each_kind

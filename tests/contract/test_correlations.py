@@ -18,7 +18,10 @@ from tests.fakes.threads import at_once
 pytestmark = pytest.mark.contract
 AT = datetime(2014, 1, 2, 21, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-PAIR = Correlation("AAPL", "MSFT", 60, "pearson", 59, 0.8, 0.7, 0.9, 1e-300, 0.002)
+PAIR = Correlation(
+    "AAPL", "MSFT", 60, "pearson", 59, 0.8, 0.7, 0.9, 1e-300, 0.002, n_eff=41.5, q_by=0.02,
+    shrunk=0.7, cleaned=0.75, break_q=0.3, lag=-2, lag_r=0.2, lag_q=0.04,
+)  # fmt: skip
 TOLD = Explanation("AAPL", "MSFT", 60, "pearson", "new", "They move together: 株.", "local", "p1")
 
 
@@ -63,6 +66,12 @@ def test_every_field_comes_back(store: CorrelationStore, db: Postgres) -> None:
         "AAPL", "MSFT", 60, "pearson", "new", "They move together: 株.", "local",
     ]  # fmt: skip
     assert (said["logical_at"], said["prompt_hash"], said["run_id"]) == (AT, "p1", "run-1")
+
+
+def test_what_was_not_computed_is_empty(store: CorrelationStore) -> None:
+    bare = Correlation("KO", "PEP", 60, "pearson", 59, 0.8, 0.7, 0.9, 0.001, 0.002)
+    keep(store, bare)
+    assert last(store) == [bare]
 
 
 def test_a_run_that_is_repeated_replaces_its_own_rows(

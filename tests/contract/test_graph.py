@@ -299,6 +299,15 @@ def test_orphans_and_wrong_ends_are_named(graph: GraphStore) -> None:
     assert "1 LEADS edges are not Person to Company" in found
 
 
+def test_two_open_versions_of_one_claim_are_named(graph: GraphStore) -> None:
+    record(graph, [LEADS])
+    graph.query(
+        "MATCH (a:Person)-[e:LEADS]->(b:Company) CREATE (a)-[f:LEADS]->(b) "
+        "SET f = properties(e), f.key = 'other'"
+    )
+    assert graph.violations() == [f"2 open versions of the edge {LEADS.id}"]
+
+
 def test_a_dry_run_sees_its_own_writes_and_leaves_none(graph: GraphStore, graph_url: str) -> None:
     dry = RolledBackGraph(graph_url)
     record(dry, [LEADS])

@@ -201,12 +201,12 @@ def test_the_newest_tick_is_that_of_the_market_the_tickers_and_the_moment(
 ) -> None:
     prices.upsert_quotes(days(0, 1, 2) + days(5, market="yfinance"), "run-1")
     prices.upsert_quotes(days(3, ticker="MSFT"), "run-1")
-    assert prices.newest(["AAPL"], "replay", AT + 9 * DAY) == AT + 2 * DAY
-    assert prices.newest(["AAPL", "MSFT"], "replay", AT + 9 * DAY) == AT + 3 * DAY
-    assert prices.newest(["AAPL"], "replay", AT + DAY) == AT + DAY
-    assert prices.newest(["AAPL"], "replay", AT - MINUTE) is None
-    assert prices.newest(["ZZZ"], "replay", AT) is None
-    assert prices.newest([], "replay", AT) is None
+    assert prices.newest(["AAPL"], "replay", AT + 9 * DAY) == {"AAPL": AT + 2 * DAY}
+    both = {"AAPL": AT + 2 * DAY, "MSFT": AT + 3 * DAY}
+    assert prices.newest(["AAPL", "MSFT", "ZZZ"], "replay", AT + 9 * DAY) == both
+    assert prices.newest(["AAPL"], "replay", AT + DAY) == {"AAPL": AT + DAY}
+    assert prices.newest(["AAPL"], "replay", AT - MINUTE) == {}
+    assert prices.newest([], "replay", AT) == {}
 
 
 def test_recent_prices_are_the_last_ones_known_then_newest_first(prices: PriceStore) -> None:

@@ -113,6 +113,14 @@ def _chart(q: Question, mode: str) -> Any:
         if q.query["interval"] == "1d":
             adjusted = [close and close * ADJUSTED for close in closes]
             result["indicators"]["adjclose"] = [{"adjclose": adjusted}]
+    if "events" in q.query:
+        dates = [int(at.timestamp()) for at in DAYS]
+        result["events"] = {
+            "dividends": {str(dates[1]): {"amount": 0.26, "date": dates[1]},
+                          str(dates[0]): {"amount": NAN, "date": dates[0]}},
+            "splits": {str(dates[2]): {"date": dates[2], "numerator": 4, "denominator": 1},
+                       str(dates[0]): {"date": dates[0], "numerator": 1, "denominator": 0}},
+        }  # fmt: skip
     return {"chart": {"result": [result], "error": None}}
 
 
@@ -161,7 +169,7 @@ HANDSHAKE = {
 }
 PARAMETERS = {
     _quotes: {"symbols", "formatted"},
-    _chart: {"interval", "includePrePost", "range", "period1", "period2"},
+    _chart: {"interval", "events", "includePrePost", "range", "period1", "period2"},
     _profile: {"modules", "formatted"},
     _news: {"queryRef", "serviceKey"},
 }

@@ -13,7 +13,8 @@ from axiom.analysts.claude.items import read
 from axiom.analysts.claude.material import NAME, PROFILE, clean, is_ticker, written
 from axiom.analysts.question import Ask, Effort, Question
 from axiom.model import EdgeType, Json, Profile, Said
-from axiom.pipelines.graph import Finding, normal, slug
+from axiom.pipelines.entities import has_latin, normal
+from axiom.pipelines.graph import Finding
 
 LEAST_CONFIDENCE = 50
 UNSURE = "unsure"
@@ -102,7 +103,7 @@ def _grounded(found: EdgeFound, texts: Sequence[str]) -> Finding | str:
     if not span.strip() or not all(span in text for text in texts):
         return "span_not_in_text"
     kind, name = EdgeType(found.t), " ".join((found.o or span).split())
-    if slug(name) == "unnamed" or _CODE.search(name) or not name.isprintable() or len(name) > 100:
+    if not has_latin(name) or _CODE.search(name) or not name.isprintable() or len(name) > 100:
         return "name_unusable"
     if not _is_named(kind, name, span):
         return "name_not_in_span"

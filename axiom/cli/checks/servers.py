@@ -112,10 +112,11 @@ def graph(wanted: Settings) -> Check:
     from axiom.stores.graph import GraphStore
     from axiom.tasks.probes import probe
 
+    url = wanted.require("graph_url")
     quick = probe("graph", wanted)  # the driver tries for much longer
     if not quick.up:
         return fail("graph", f"does not answer: {quick.error}", START.format("GRAPH"))
-    store = GraphStore(wanted.require("graph_url"))
+    store = GraphStore(url)
     try:
         [row] = store.query("MATCH (n) RETURN count(n) AS nodes")
     except StoreUnavailable as error:

@@ -53,13 +53,15 @@ SELECT number FROM alert_round WHERE number = %(number)s FOR UPDATE;
 SELECT claimed_at, by, EXTRACT(epoch FROM clock_timestamp() - claimed_at) AS age_s
 FROM alert_round WHERE claimed_at > '-infinity';
 
--- :see open an alert, or note that its cause is still there
+-- :see open an alert, or note that its cause is still there; what became critical is told again
 INSERT INTO alerts (id, cause, rule, pipeline, severity, subject, detail, hint, state, seen_at)
 VALUES (%(id)s, %(cause)s, %(rule)s, %(pipeline)s, %(severity)s, %(subject)s, %(detail)s,
         %(hint)s, 'open', clock_timestamp())
 ON CONFLICT (cause) WHERE state IN ('open', 'acknowledged') DO UPDATE
 SET seen_at = clock_timestamp(), count = alerts.count + 1, subject = excluded.subject,
-    detail = excluded.detail, severity = excluded.severity
+    detail = excluded.detail, severity = excluded.severity, hint = excluded.hint,
+    told_at = CASE WHEN excluded.severity = 'critical' AND alerts.severity <> 'critical'
+                   THEN NULL ELSE alerts.told_at END
 RETURNING id, count = 1 AS opened;
 
 -- :clear resolve what was judged and not seen for a while; longer, for what came back of late
@@ -135,20 +137,18 @@ WHERE (state IN ('queued', 'running') AND deadline_at < clock_timestamp())
 ORDER BY created_at LIMIT 50;
 
 -- :pipelines how the newest run of each ended, and when each last was as it should be
-SELECT wanted.name AS pipeline, ended.id AS run_id, ended.state, ended.reason, good.at AS good_at,
-       paused_at IS NOT NULL AS paused
+SELECT wanted.name AS pipeline, ended.id AS run_id, ended.state, ended.reason, good.at AS good_at
 FROM unnest(%(names)s) AS wanted (name)
 LEFT JOIN LATERAL (
     SELECT id, state, reason FROM runs WHERE runs.pipeline = wanted.name AND engine = 'celery'
-      AND state IN ('succeeded', 'partial', 'failed')
+      AND state IN ('succeeded', 'partial', 'failed') AND backfill_id IS NULL
     ORDER BY created_at DESC LIMIT 1) AS ended ON true
 LEFT JOIN LATERAL (
     -- a slot in which the market was closed is as it should be; one that was missed is not
     SELECT logical_at AS at FROM runs WHERE runs.pipeline = wanted.name
       AND (state IN ('succeeded', 'partial') OR (state = 'skipped'
            AND reason NOT LIKE 'run %%' AND reason NOT LIKE 'another run%%'))
-    ORDER BY logical_at DESC LIMIT 1) AS good ON true
-LEFT JOIN pipelines ON pipelines.pipeline = wanted.name;
+    ORDER BY logical_at DESC LIMIT 1) AS good ON true;
 
 -- :quarantined how much was not accepted of late, by pipeline
 SELECT pipeline, count(*) AS n, (array_agg(reason))[1] AS reason FROM (

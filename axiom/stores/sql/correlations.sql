@@ -6,6 +6,7 @@ DELETE FROM explanations WHERE market = %(market)s AND logical_at = %(logical_at
 
 -- :insert_correlations one row a pair
 INSERT INTO correlations (market, logical_at, window_days, method, a, b, n, r, low, high, p, q,
+                          n_eff, q_by, shrunk, cleaned, break_q, lag, lag_r, lag_q,
                           shown_until, run_id) VALUES %s;
 
 -- :insert_explanations of what changed
@@ -13,7 +14,9 @@ INSERT INTO explanations (market, logical_at, window_days, method, a, b, kind, t
                           prompt_hash, run_id) VALUES %s;
 
 -- :before the last result of a window and method before a logical time
-SELECT a, b, window_days AS "window", method, n, r, low, high, p, q FROM correlations
+SELECT a, b, window_days AS "window", method, n, r, low, high, p, q, n_eff, q_by, shrunk, cleaned,
+       break_q, lag, lag_r, lag_q
+FROM correlations
 WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
   AND logical_at = (SELECT max(logical_at) FROM correlations
                     WHERE market = %(market)s AND window_days = %(window)s

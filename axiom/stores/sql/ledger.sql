@@ -73,7 +73,7 @@ WITH run AS MATERIALIZED (
       AND name = %(name)s AND item = %(item)s AND state IN ('pending', 'running', 'retrying')
     RETURNING attempt, position
 )
-SELECT run.pipeline, run.logical_at, run.params, started.attempt,
+SELECT run.pipeline, run.logical_at, run.params, run.created_at AS run_at, started.attempt,
        (SELECT jsonb_agg(jsonb_build_array(name, item, state, output, error) ORDER BY position, item)
         FROM steps
         WHERE run_at = run.created_at AND run_id = %(run_id)s AND state IN ('succeeded', 'failed')
@@ -83,7 +83,7 @@ FROM started, run;
 
 -- :finish_step keep the output; who was started for another message may not end this one
 UPDATE steps SET state = 'succeeded', output = %(output)s, ended_at = clock_timestamp()
-WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = %(run_id)s
+WHERE run_at = %(run_at)s::timestamptz AND run_id = %(run_id)s
   AND name = %(name)s AND item = %(item)s
   AND state = 'running' AND task_id = %(task_id)s;
 
@@ -91,7 +91,7 @@ WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = 
 WITH ended AS (
     UPDATE steps SET state = 'retrying', error = %(error)s, traceback = %(traceback)s,
            ended_at = clock_timestamp(), retry_at = clock_timestamp() + %(delay)s
-    WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = %(run_id)s
+    WHERE run_at = %(run_at)s::timestamptz AND run_id = %(run_id)s
       AND name = %(name)s AND item = %(item)s
       AND state = 'running' AND task_id = %(task_id)s
     RETURNING *
@@ -105,7 +105,7 @@ FROM ended;
 -- :defer_step a limit of our own said not now; the attempt does not count
 UPDATE steps SET state = 'retrying', attempt = attempt - 1, error = %(error)s, traceback = NULL,
        ended_at = clock_timestamp(), retry_at = clock_timestamp() + %(delay)s
-WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = %(run_id)s
+WHERE run_at = %(run_at)s::timestamptz AND run_id = %(run_id)s
   AND name = %(name)s AND item = %(item)s
   AND state = 'running' AND task_id = %(task_id)s;
 
@@ -113,7 +113,7 @@ WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = 
 WITH ended AS (
     UPDATE steps SET state = 'failed', error = %(error)s, traceback = %(traceback)s,
            ended_at = clock_timestamp()
-    WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = %(run_id)s
+    WHERE run_at = %(run_at)s::timestamptz AND run_id = %(run_id)s
       AND name = %(name)s AND item = %(item)s
       AND state = 'running' AND task_id = %(task_id)s
     RETURNING *
@@ -124,7 +124,7 @@ SELECT run_id, run_at, name, item, attempt, 'failed', worker, task_id,
        started_at, ended_at, error, traceback
 FROM ended;
 UPDATE steps SET state = 'skipped', ended_at = clock_timestamp()
-WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = %(run_id)s
+WHERE run_at = %(run_at)s::timestamptz AND run_id = %(run_id)s
   AND item = %(item)s AND item <> '' AND state = 'pending'
   AND EXISTS (SELECT FROM steps AS mine WHERE mine.run_at = steps.run_at
               AND mine.run_id = %(run_id)s AND mine.name = %(name)s

@@ -23,3 +23,8 @@ DELETE FROM quarantine WHERE id = ANY(ARRAY(
 -- :old_audit some of what persons did long ago
 DELETE FROM audit WHERE id = ANY(ARRAY(
     SELECT id FROM audit WHERE at < %(until)s ORDER BY id LIMIT %(limit)s));
+
+-- :old_alerts some alerts and news of long ago; what was sent of them goes with them
+DELETE FROM alerts WHERE id = ANY(ARRAY(
+    SELECT id FROM alerts
+    WHERE raised_at < %(until)s AND state NOT IN ('open', 'acknowledged') LIMIT %(limit)s));

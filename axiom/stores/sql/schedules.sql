@@ -1,6 +1,7 @@
 -- :schedules every change of a schedule, and what beat has dealt with
-SELECT schedules.*, pipelines.paused_at IS NOT NULL AS paused
-FROM schedules LEFT JOIN pipelines USING (pipeline);
+SELECT pipeline, spec, catch_up, changed_by, changed_at, fired_at, settled_at,
+       paused_at IS NOT NULL AS paused
+FROM schedules FULL JOIN pipelines USING (pipeline);
 
 -- :set_schedule change when a pipeline runs, from its next slot on, and keep who did
 WITH before AS (

@@ -92,11 +92,15 @@ SELECT count(*) AS n FROM due;
 -- :totals every total
 SELECT name, labels, value::float8 AS value FROM totals ORDER BY name, labels;
 
--- :pipelines each pipeline's newest good logical time, and whether it is paused
+-- :pipelines each pipeline's newest logical times that went well and that were skipped, and
+-- whether it is paused
 SELECT pipeline,
        (SELECT EXTRACT(epoch FROM logical_at)::float8 FROM runs
         WHERE runs.pipeline = wanted.pipeline AND state IN ('succeeded', 'partial')
         ORDER BY logical_at DESC LIMIT 1) AS good_s,
+       (SELECT EXTRACT(epoch FROM logical_at)::float8 FROM runs
+        WHERE runs.pipeline = wanted.pipeline AND state = 'skipped'
+        ORDER BY created_at DESC LIMIT 1) AS skip_s,
        EXISTS (SELECT FROM pipelines
                WHERE pipelines.pipeline = wanted.pipeline AND paused_at IS NOT NULL) AS paused
 FROM unnest(%(pipelines)s::text[]) AS wanted (pipeline);
@@ -113,4 +117,5 @@ WHERE runs.state IN ('queued', 'running') AND steps.state IN ('pending', 'runnin
 GROUP BY runs.pipeline, steps.state;
 
 -- :open_alerts alerts that were not cleared, by severity
-SELECT severity, count(*) AS n FROM alerts WHERE cleared_at IS NULL GROUP BY severity;
+SELECT severity, count(*) AS n FROM alerts WHERE state IN ('open', 'acknowledged')
+GROUP BY severity;

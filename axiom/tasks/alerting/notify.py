@@ -25,7 +25,7 @@ import structlog
 
 from axiom.config import Settings
 from axiom.errors import TransientError
-from axiom.model import utcnow
+from axiom.model import one_line, utcnow
 from axiom.stores.alerts import AlertStore
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ class Mail:
             with self._connect() as server:
                 refused = server.send_message(self._mail(message), self._sender, self._to)
         except (OSError, smtplib.SMTPException) as error:
-            raise NotDelivered(f"SMTP {self._url.hostname}: {one_line(str(error))}") from error
+            raise NotDelivered(f"SMTP {self._url.hostname}: {_short(str(error))}") from error
         for who, why in refused.items():
             log.warning("recipient_refused", recipient=who, error=str(why))
 
@@ -104,7 +104,7 @@ class Mail:
             with self._connect() as server:
                 server.noop()
         except (OSError, smtplib.SMTPException) as error:
-            raise NotDelivered(f"SMTP {self._url.hostname}: {one_line(str(error))}") from error
+            raise NotDelivered(f"SMTP {self._url.hostname}: {_short(str(error))}") from error
 
     def _connect(self) -> smtplib.SMTP:
         host, scheme = self._url.hostname or "", self._url.scheme
@@ -128,7 +128,7 @@ class Mail:
     def _mail(self, message: Message) -> EmailMessage:
         mail = EmailMessage()
         mail["From"], mail["To"] = self._sender, ", ".join(self._to)
-        mail["Subject"] = one_line(message.subject)
+        mail["Subject"] = _short(message.subject)
         mail["Date"] = format_datetime(message.at)
         mail["Message-ID"] = f"<{message.key}@axiom>"
         mail["References"] = f"<{message.thread}@axiom>"
@@ -160,7 +160,7 @@ class Webhook:
             raise NotDelivered(f"{self.name} answered {error.code}") from None
         except (OSError, ValueError) as error:
             reason = str(getattr(error, "reason", error))
-            raise NotDelivered(f"{self.name}: {one_line(reason)}") from None
+            raise NotDelivered(f"{self.name}: {_short(reason)}") from None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -170,7 +170,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def slack(message: Message) -> dict[str, Any]:
     """Return the message as Slack takes it."""
-    subject = _escaped(one_line(message.subject))
+    subject = _escaped(_short(message.subject))
     attachment = {
         "color": _COLOURS.get(message.severity, "#3b6ea5"),
         "fallback": subject,
@@ -184,16 +184,14 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def one_line(text: str, most: int = LONGEST_LINE) -> str:
-    """Text without line breaks or control characters, cut to a length."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+def _short(text: str) -> str:
+    return one_line(text, LONGEST_LINE)
 
 
 def render(alert: Mapping[str, Any], kind: str, key: str) -> Message:
     """Say in words what happened to an alert."""
     words = {"raised": alert["severity"].upper(), "reminder": "STILL", "cleared": "RESOLVED"}
-    subject = f"[axiom] {words[kind]}: {one_line(alert['subject'])}"
+    subject = f"[axiom] {words[kind]}: {_short(alert['subject'])}"
     lines = [alert["subject"], "", f"since      {_moment(alert['raised_at'])}"]
     if kind == "cleared":
         lasted = alert["cleared_at"] - alert["raised_at"]

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from axiom.model import PIPELINES
 from axiom.resilience import breaker as breakers
 from axiom.stores.alerts import Finding
 from axiom.tasks.probes import ServiceState
 from axiom.tasks.state import QueueState, WorkerState
 
 MB = 2**20
-SETTLED_S = 30.0  # what died and came back is told for so long
 STARTED_APART_S = 5.0  # what starts together may be this far apart
 
 
@@ -26,14 +24,13 @@ STARTED_APART_S = 5.0  # what starts together may be this far apart
 class Limits:
     """From where on something is worth telling."""
 
-    stale_slots: float = 2.0
     queue_deep: int = 2000
     queue_old_s: float = 300.0
     quarantine_rows: int = 100
     disk_free_mb: int = 1024
     budget_share: float = 0.8
     gone_after_s: float = 20.0
-    scheduled: bool = True
+    settled_s: float = 15.0  # what died and came back is told for so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class PipelineFacts:
     state: str | None = None
     reason: str | None = None
     good_at: datetime | None = None  # the newest logical time that was as it should be
-    paused: bool = False
+    due_at: datetime | None = None  # by now it should be this one; None: it has no schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +111,9 @@ def pipeline_stale(seen: Snapshot) -> Iterable[Finding]:
     """
     started_at = _beat_started_at(seen.workers or ())
     for each in seen.pipelines:
-        if each.paused or each.good_at is None or not seen.limits.scheduled:
+        if each.due_at is None or each.good_at is None:
             continue
-        cadence = PIPELINES[each.pipeline]
-        allowed = cadence.slot * seen.limits.stale_slots + cadence.deadline
-        if seen.at - max(each.good_at, started_at or each.good_at) > allowed:
+        if max(each.good_at, started_at or each.good_at) < each.due_at:
             old_s = (seen.at - each.good_at).total_seconds()
             yield Finding(
                 "pipeline_stale", f"pipeline_stale/{each.pipeline}", "critical",
@@ -229,12 +224,16 @@ def _process(each: WorkerState, seen: Snapshot) -> Finding | None:
             f"{each.name}"
         )
         return Finding("process_gone", cause, "critical", subject, hint, detail=detail)
-    if each.alive and each.died_at and (seen.at - each.started_at).total_seconds() < SETTLED_S:
+    if each.alive and each.died_at and _is_new(each, seen):
         times = f", {each.deaths} times by now" if each.deaths > 1 else ""
         subject = f"{each.name} was killed or crashed, and was started again{times}"
         hint = "look at its log and at the memory of the machine"
         return Finding("process_gone", cause, "warning", subject, hint, detail=detail)
     return None
+
+
+def _is_new(each: WorkerState, seen: Snapshot) -> bool:
+    return (seen.at - each.started_at).total_seconds() < seen.limits.settled_s
 
 
 def _replaced(gone: WorkerState, workers: Iterable[WorkerState]) -> bool:
@@ -259,7 +258,7 @@ def _service(each: ServiceState, seen: Snapshot) -> Finding | None:
     if not each.up:
         subject = f"{TITLES.get(each.name, each.name)} does not answer: {each.error}"
         return Finding("service_down", cause, "critical", subject, hint)
-    if each.up_s is not None and each.up_s < SETTLED_S and _outlived(each.up_s, seen):
+    if each.up_s is not None and each.up_s < seen.limits.settled_s and _outlived(each.up_s, seen):
         subject = f"{TITLES.get(each.name, each.name)} went away and is back"
         return Finding("service_down", cause, "warning", subject, "look at its log")
     return None

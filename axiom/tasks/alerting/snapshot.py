@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -17,11 +17,13 @@ from axiom.tasks.alerting.rules import Limits, PipelineFacts, Snapshot, Spent
 from axiom.tasks.probes import ServiceState, probe, probe_all
 
 if TYPE_CHECKING:
+    from axiom.ledger.slots import Slots
     from axiom.tasks.services import Services
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 QUARANTINE_WITHIN = timedelta(minutes=15)
+MOMENT = timedelta(microseconds=1)
 LOOK_AGAIN_S = 2.0  # one look that fails says little
 
 
@@ -53,25 +55,44 @@ def take(services: Services, *, reached_s: float) -> Snapshot:
 def limits(wanted: Settings) -> Limits:
     """Return the thresholds that the settings ask for."""
     return Limits(
-        stale_slots=wanted.alert_stale_slots,
         queue_deep=wanted.alert_queue_deep,
         queue_old_s=wanted.alert_queue_old_s,
         quarantine_rows=wanted.alert_quarantine_rows,
         disk_free_mb=wanted.alert_disk_free_mb,
         budget_share=wanted.alert_budget_share,
         gone_after_s=wanted.gone_after_s,
-        scheduled=wanted.schedules == "on",
+        settled_s=wanted.alert_settled_s,
     )
 
 
 def _pipelines(services: Services) -> list[PipelineFacts]:
+    due_at = _due(services)
     return [
         PipelineFacts(
             row["pipeline"], row["run_id"], row["state"], row["reason"], row["good_at"],
-            row["paused"],
+            due_at.get(row["pipeline"]),
         )
         for row in services.alerts.pipelines(list(PIPELINES))
     ]  # fmt: skip
+
+
+def _due(services: Services) -> dict[str, datetime]:
+    """Return for each pipeline with a schedule the slot of which a good run is due by now."""
+    if services.settings.schedules == "off":
+        return {}
+    return {
+        name: due(schedule.slots, utcnow() - PIPELINES[name].deadline, services.settings)
+        for name, schedule in services.schedules.all().items()
+        if not schedule.paused
+    }
+
+
+def due(slots: Slots, by: datetime, wanted: Settings) -> datetime:
+    """Return the slot that is as many back as may be missed."""
+    slot_at = by
+    for _ in range(wanted.alert_stale_slots):
+        slot_at = slots.latest(slot_at) - MOMENT
+    return slot_at + MOMENT
 
 
 def _services(wanted: Settings) -> Sequence[ServiceState]:

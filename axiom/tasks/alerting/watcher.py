@@ -30,6 +30,7 @@ from axiom.resilience.store import connect
 from axiom.stores.alerts import SEVERITIES, Changes, Policy
 from axiom.tasks.alerting import notify, rules
 from axiom.tasks.alerting.snapshot import take
+from axiom.tasks.probes import probe
 
 if TYPE_CHECKING:
     from axiom.tasks.services import Services
@@ -74,6 +75,11 @@ class Watcher:
     def round(self) -> Changes | None:
         """Look once, unless another has just looked; return what changed."""
         every = timedelta(seconds=self._settings.alert_every_s * EARLY)
+        # by a new connection: one that is open waits for ever for a server that is frozen
+        found = probe("postgres", self._settings)
+        if not found.up:
+            self._ledger_is_away(found.error or "it does not answer")
+            return None
         try:
             number = self.services.alerts.take_round(self.by, every)
             self._ledger_is_back()
@@ -81,7 +87,7 @@ class Watcher:
         except ConfigError as error:  # no tables yet
             log.warning("not_watching", error=str(error))
         except StoreUnavailable as error:
-            self._ledger_is_away(error)
+            self._ledger_is_away(str(error))
         return None
 
     def _look(self, number: int) -> Changes | None:
@@ -96,9 +102,9 @@ class Watcher:
 
     # --- without the ledger ---
 
-    def _ledger_is_away(self, error: StoreUnavailable) -> None:
+    def _ledger_is_away(self, error: str) -> None:
         self._failures += 1
-        log.warning("ledger_unavailable", error=str(error), times=self._failures)
+        log.warning("ledger_unavailable", error=error, times=self._failures)
         if self._failures >= AWAY_AFTER and not self._is_away:
             self._is_away = True
             if self._leaves_mark():

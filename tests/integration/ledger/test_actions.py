@@ -125,7 +125,7 @@ def test_a_cancelled_step_can_store_nothing_more(
 
     with pytest.raises(StoreUnavailable):
         store_in_two_statements()
-    assert not elsewhere.query("SELECT FROM replay")
+    assert not elsewhere.query("SELECT started_at FROM replay")
     assert actions.stop_sessions() == 0
 
 

@@ -68,6 +68,8 @@ def test_a_run_whose_process_has_gone_makes_room(postgres_url: str, ledger: Ledg
     claim(ledger, "one", engine="langgraph")
     assert claim(ledger, "two", AT + MINUTE, engine="langgraph").run.state is RunState.SKIPPED
     elsewhere.close()
+    locks = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    _eventually(lambda: not ledger._db.query(locks))  # the server hears of it a little later
     assert claim(ledger, "three", AT + 2 * MINUTE, engine="langgraph").granted
     gone = ledger.run("one")
     assert (gone.state, gone.reason) == (RunState.CANCELLED, "its process ended")
@@ -301,6 +303,21 @@ def test_a_run_that_cannot_be_helped_fails(ledger: Ledger) -> None:
     ended = ledger.run("one")
     assert ended.state is RunState.FAILED
     assert ended.reason == f"stopped moving {MAX_RESUMES + 1} times"
+
+
+def test_a_run_that_is_late_goes_on_and_one_that_is_late_by_days_fails(ledger: Ledger) -> None:
+    for run_id, late_h in (("late", 47), ("lost", 49)):
+        ledger.claim(
+            run_id, "graph", AT + late_h * MINUTE, engine="celery", trigger="manual",
+            deadline=timedelta(hours=-late_h), overlap=True,
+        )  # fmt: skip
+        ledger.plan(run_id, [Call("first")], {"shape": []})
+        ledger.start_step(run_id, Call("first"), worker="w", task_id="t")
+        ledger.defer_step(run_id, Call("first"), reason="no budget", delay_s=60)
+    assert watch(ledger) == []
+    assert ledger.run("late").state is RunState.RUNNING
+    lost = ledger.run("lost")
+    assert (lost.state, lost.reason) == (RunState.FAILED, "not done 48 h after its deadline")
 
 
 def test_two_watches_publish_a_stalled_run_once(ledger: Ledger) -> None:

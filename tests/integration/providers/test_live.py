@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +14,12 @@ import pytest
 from axiom.config import load_settings
 from axiom.errors import AxiomError, ProviderDataError, ProviderUnavailable, RateLimited
 from axiom.flow import Context
-from axiom.model import Headline, Quote, Rejected
+from axiom.model import CorporateAction, Headline, Quote, Rejected
 from axiom.pipelines.ingestion import fetch_quotes
 from axiom.providers.live import Live
 from axiom.providers.universe import Universe, Watched
 from tests.fakes.feed import feed_server
-from tests.fakes.yahoo import ADJUSTED, DAYS, NOW, OPEN, RedirectedSession, price, yahoo_server
+from tests.fakes.yahoo import DAYS, NOW, OPEN, RedirectedSession, price, yahoo_server
 from tests.fakes.yahoo import Yahoo as Fake
 
 TICKERS = ["AAPL", "MSFT", "IBM"]
@@ -116,14 +116,23 @@ def test_what_yfinance_keeps_is_kept_in_the_data_directory(make: Make, tmp_path:
     assert cache._CookieDBManager.get_location() == str(tmp_path / "yfinance")
 
 
-def test_the_first_run_gets_adjusted_daily_closes_but_not_of_the_running_day(make: Make) -> None:
+def test_the_first_run_gets_daily_closes_as_observed_but_not_of_the_running_day(make: Make) -> None:
     good, bad = make().fetch_history(["AAPL"], None, NOW)
     ends = [(2025, 7, 3, 20), (2025, 12, 31, 21), (2026, 1, 2, 21)]  # four o'clock in New York
     assert [quote.observed_at for quote in good] == [datetime(*end, tzinfo=UTC) for end in ends]
-    closes = [price("AAPL", day) * ADJUSTED for day in DAYS[:3]]
+    closes = [price("AAPL", day) for day in DAYS[:3]]
     assert [quote.price for quote in good] == pytest.approx(closes)
     assert [quote.high for quote in good] == pytest.approx(closes)
+    assert {quote.bar_s for quote in good} == {86_400}
     assert bad == []
+
+
+def test_splits_and_dividends_have_their_day_and_what_is_none_is_left_out(make: Make) -> None:
+    found = make().fetch_actions(["AAPL"], None)
+    assert found == [
+        CorporateAction("AAPL", "dividend", date(2025, 12, 31), 0.26, "yfinance", "USD"),
+        CorporateAction("AAPL", "split", date(2026, 1, 2), 4.0, "yfinance"),
+    ]
 
 
 def test_after_an_outage_the_missing_minutes_are_given_once_each(make: Make) -> None:

@@ -39,7 +39,8 @@ def nearest(
     vectors: VectorStore, market: str, *asked: Sequence[float], hours: tuple[int, int] = (-1, 1)
 ) -> list[Any]:
     since, until = (AT + hour * HOUR for hour in hours)
-    return vectors.nearest(market, asked, since, until)
+    found = vectors.nearest(market, asked, since, until)
+    return [each[0] if each else None for each in found]
 
 
 def test_the_nearest_of_each_vector_comes_with_its_cosine(
@@ -56,6 +57,14 @@ def test_the_same_vector_twice_is_one_and_the_last_stays(vectors: VectorStore, m
         keep(vectors, market, {"a": vector})
     assert vectors.count(market) == 1
     assert nearest(vectors, market, NORTH) == [("a", pytest.approx(1.0))]
+
+
+def test_as_many_as_asked_for_are_found_the_nearest_first(
+    vectors: VectorStore, market: str
+) -> None:
+    keep(vectors, market, {"east": EAST, "north": NORTH, "between": NORTH_EAST})
+    [found] = vectors.nearest(market, [EAST], AT - HOUR, AT + HOUR, 2)
+    assert [name for name, _ in found] == ["east", "between"]
 
 
 def test_only_what_was_published_in_the_span_is_found_its_ends_included(

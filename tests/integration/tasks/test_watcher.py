@@ -260,7 +260,7 @@ def test_a_ledger_that_is_away_is_told_at_once_by_one_and_so_is_its_return(
     assert told.startswith("[axiom] CRITICAL: Postgres is away")
     assert "sec-ret" not in told
     for each in blind:
-        each.services = world.services
+        each.services, each._settings = world.services, world.services.settings
         each.round()
     [told] = world.subjects()
     assert told.startswith("[axiom] RESOLVED: Postgres is back after")
@@ -284,3 +284,16 @@ def test_the_pulse_says_that_one_of_its_name_was_killed_and_leaves_when_it_ends(
     assert found.facts["disk_free_bytes"] > 0
     pulse.stop()
     assert state.workers() == []
+    assert not pulse.beat()  # one that was on its way
+    assert state.workers() == []
+
+
+def test_a_worker_that_is_ready_again_keeps_its_one_pulse(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from axiom.tasks import pulse
+
+    monkeypatch.setattr(pulse, "_pulses", {})
+    first = pulse.start("console", "console@here")
+    assert pulse.start("console", "console@here") is first
+    first.stop()

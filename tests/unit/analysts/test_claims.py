@@ -11,6 +11,7 @@ from axiom.analysts.claim_words import value_of
 from axiom.analysts.claims import Facts, facts_of, find_problems
 from axiom.model import Correlation
 from axiom.pipelines.correlation import Change
+from tests.unit.analysts.explanations import MUTATIONS, clean_texts, mutated_texts
 
 NOW = Correlation("AAPL", "MSFT", 60, "pearson", 58, 0.6213, 0.4302, 0.7598, 0.0004, 0.0121)
 BEFORE = Correlation("AAPL", "MSFT", 60, "pearson", 60, -0.1049, -0.35, 0.1502, 0.4, 0.61)
@@ -28,6 +29,7 @@ def said(text: str, facts: Facts = FACTS) -> list[str]:
     [
         "the correlation is now 0.62, with a 95% interval of 0.43 to 0.76 over 58 days.",
         "from -0.10 to 0.62 (q 0.012).",
+        "about 0.6 now, and -0.1 before.",
         "from \u22120.10 to 0.62 \u2013 a change of sign.",
         "the 95% confidence interval runs from 0.43 to 0.76, and q = 0.012.",
         "the interval 0.43-0.76 and 0.43\u20130.76 are the same.",
@@ -51,7 +53,7 @@ def test_what_is_stored_may_be_said(text: str) -> None:
     "text",
     [
         # numbers that are not stored, or not as they are printed
-        "0.63", "-0.62", "0.10", "+0.63", "0.6", "0.620", "0.629", "1", "0", "0.0", "100%", "63%",
+        "0.63", "-0.62", "0.10", "+0.63", "0.7", "0.620", "0.629", "1", "0", "0.0", "100%", "63%",
         "63 percent", "62.2%", "60%", "58%", "-62%", "6.2", "62", "0,62", ".63", "00.62", "0.62.1",
         "-.63", "\u22120.62", "\u20130.62", "- 0.62", "--0.62", "+-0.62", "0.6213e0", "6e-1",
         # stored, but as something else
@@ -133,3 +135,21 @@ def test_the_template_says_only_what_is_stored(kind: str) -> None:
 )  # fmt: skip
 def test_words_have_a_value_or_are_in_doubt(phrase: str, value: int | None) -> None:
     assert value_of(phrase) == value
+
+
+def test_at_most_two_of_a_hundred_true_explanations_are_refused() -> None:
+    texts = clean_texts(500, seed=1)
+    assert len({str(text) for text in texts}) == 500
+    refused = [str(text) for text in texts if find_problems(str(text), text.facts)]
+    assert len(refused) <= 10, refused
+
+
+def test_every_one_of_a_thousand_false_explanations_is_caught() -> None:
+    made = list(mutated_texts(1000, seed=2))
+    assert {name for name, *_ in made} == {mutate.__name__ for mutate in MUTATIONS}
+    missed = [
+        (name, str(text), str(wrong))
+        for name, text, wrong in made
+        if not find_problems(str(wrong), wrong.facts)
+    ]
+    assert missed == []

@@ -11,7 +11,7 @@ import pytest
 
 from axiom.resilience.breaker import State, Status
 from axiom.tasks.alerting import rules
-from axiom.tasks.alerting.rules import Limits, PipelineFacts, Snapshot, Spent
+from axiom.tasks.alerting.rules import PipelineFacts, Snapshot, Spent
 from axiom.tasks.probes import ServiceState
 from axiom.tasks.state import QueueState, WorkerState
 
@@ -47,7 +47,7 @@ CAUSES: list[tuple[str, Mapping[str, Any], str, str]] = [
      "run_failed/graph", "failed: no Bolt"),
     ("run_failed", {"pipelines": [PipelineFacts("graph", "f" * 36, "partial", "2 of 30", NOW)]},
      "run_failed/graph", "did only a part: 2 of 30"),
-    ("pipeline_stale", {"pipelines": [PipelineFacts("ingestion", good_at=OLD)]},
+    ("pipeline_stale", {"pipelines": [PipelineFacts("ingestion", good_at=OLD, due_at=NOW)]},
      "pipeline_stale/ingestion", "no good run for 5 min"),
     ("breaker_open", {"breaker": Status(State.OPEN, 9.0, 5, 2)}, "breaker_open/claude", "is open"),
     ("breaker_open", {"breaker": Status(State.HALF_OPEN, 0, 5, 2)}, "breaker_open/claude",
@@ -99,12 +99,10 @@ def test_every_rule_has_a_cause_above() -> None:
     [
         {"queues": [QueueState("io", 1999, 0, 299.0), QueueState("cpu", 0, 0, None)]},
         {"budgets": [Spent("day", 10, 7.99), Spent("pipeline graph", 0, 0)]},
-        {"pipelines": [PipelineFacts("ingestion", good_at=NOW - timedelta(minutes=2))]},
-        {"pipelines": [PipelineFacts("ingestion", good_at=OLD, paused=True)]},
-        {"pipelines": [PipelineFacts("ingestion", good_at=None)]},
-        {"pipelines": [PipelineFacts("ingestion", good_at=OLD)],
-         "limits": Limits(scheduled=False)},
-        {"pipelines": [PipelineFacts("ingestion", good_at=OLD)],
+        {"pipelines": [PipelineFacts("ingestion", good_at=OLD, due_at=OLD)]},
+        {"pipelines": [PipelineFacts("ingestion", good_at=OLD, due_at=None)]},
+        {"pipelines": [PipelineFacts("ingestion", good_at=None, due_at=NOW)]},
+        {"pipelines": [PipelineFacts("ingestion", good_at=OLD, due_at=NOW)],
          "workers": [worker("beat@a", kind="beat", started_at=NOW)]},
         {"workers": [worker(died_at=OLD, deaths=1, started_at=NOW - timedelta(seconds=31))]},
         {"workers": [GONE, worker("io@b", started_at=NOW)]},
@@ -113,7 +111,7 @@ def test_every_rule_has_a_cause_above() -> None:
         {"quarantined": [{"pipeline": "ingestion", "n": 99, "reason": "NaN"}]},
         {"workers": [worker(facts={"disk_free_bytes": 2000 * 2**20})]},
     ],
-    ids=["shallow", "unspent", "fresh", "paused", "never", "unscheduled", "just started",
+    ids=["shallow", "unspent", "fresh", "unscheduled", "never", "just started",
          "settled", "replaced", "all started together", "few bad rows", "room"],
 )  # fmt: skip
 def test_what_is_no_reason_to_speak(but: Mapping[str, Any]) -> None:
@@ -122,7 +120,7 @@ def test_what_is_no_reason_to_speak(but: Mapping[str, Any]) -> None:
 
 def test_a_beat_that_keeps_dying_does_not_make_old_data_fresh() -> None:
     beat = worker("beat@a", kind="beat", started_at=NOW, died_at=OLD, deaths=3)
-    stale = [PipelineFacts("ingestion", good_at=OLD)]
+    stale = [PipelineFacts("ingestion", good_at=OLD, due_at=NOW)]
     assert "pipeline_stale/ingestion" in causes(replace(WELL, pipelines=stale, workers=[beat]))
 
 

@@ -33,7 +33,7 @@ from axiom.model import (
     Telling,
     to_json,
 )
-from axiom.pipelines import correlation, events, graph
+from axiom.pipelines import correlation, entities, events, graph
 from axiom.pipelines.events import valid_classifications
 from axiom.providers.universe import load_universe
 from axiom.stores.graph import GraphStore
@@ -221,7 +221,7 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     profile, _ = placed({"where": "profile", "text": ""})
     for kind, (head, tail) in ALLOWED_ENDS.items():
         finding = graph.Finding(kind, "Other", "iPad", 0.9)
-        ends = [graph.entity(label, "x", "AAPL", {}) for label in (head, tail)]
+        ends = [entities.entity(label, "x", "AAPL", {}) for label in (head, tail)]
         answer = {"analyst": "a", "prompt_hash": "p"}
         edge = graph._edge(
             finding,

@@ -25,7 +25,7 @@ def test_a_refused_company_is_reported_keeps_its_edges_and_is_tried_again() -> N
     services, answer, resolved = analysed(("", "refusal"))
     assert (answer["findings"], answer["refused"]) == ([], "refusal")
     assert resolved["refused"] == {"AAPL": "refusal"}
-    assert resolved["sources"] == []  # nothing of it is closed
+    assert resolved["sources"] == {}  # nothing of it is closed
     assert services.kept is None  # nothing is known of it: the next run asks
 
 
@@ -35,5 +35,5 @@ def test_what_was_dropped_is_counted_with_its_reason() -> None:
     )
     assert (answer["rejected"], answer["dropped"]) == (1, {"span_not_in_text": 1})
     assert (resolved["rejected"], resolved["refused"]) == (1, {})
-    assert resolved["sources"] == [PROFILE.source]
+    assert resolved["sources"] == {PROFILE.source: PROFILE.ticker}
     assert services.kept is not None

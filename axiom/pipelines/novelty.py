@@ -1,0 +1,232 @@
+"""Which headlines tell a new story, and which tell a known one again: in three stages.
+
+*exact*: the same words, whatever their case, punctuation and source. *near*: few
+words changed (MinHash of letter runs, then their Jaccard index) and nothing at odds.
+*semantic*: near in meaning (embeddings), and likely one story by all that both state
+(`axiom/pipelines/likeness.py`). The thresholds are measured on labelled stories of
+this project; docs/explanation/events.md has the figures.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from axiom.model import Headline, Telling
+from axiom.pipelines.likeness import Reading, agree, likeness, read
+
+if TYPE_CHECKING:
+    from datasketch import MinHashLSH
+    from numpy.typing import NDArray
+
+NEAR = 0.70  # Jaccard index of two wordings' letter runs
+SAME = 0.70  # likeness of a headline to the tellings of a story
+RELATED = 0.55  # cosine of two events of one story line
+NEIGHBOURS = 12  # stored events that a headline is compared with, the nearest first
+CLOSEST_SHARE = 0.6  # of the closest telling in a story's likeness; the rest is their mean
+KINDS = ("first", "exact", "near", "semantic")
+_PERMUTATIONS = 64
+_SOURCE = re.compile(r"\s+[-|–—]\s+(?:[A-Z][\w.&']*\s?){1,3}$|\s*\((?:\d|[Uu]pdate\w*)\)$")
+_MARKS = re.compile(r"[^\w%$€£+&]+")
+
+Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A headline's story, how like what was known it is, and what it is related to."""
+
+    telling: Telling
+    likeness: float  # to the likeliest known story, whether it is that one or not
+    related: tuple[str, ...]  # events near in meaning
+
+
+def exact_key(text: str) -> str:
+    """Return what is the same for the same words in another dress."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    without = _SOURCE.sub("", plain) if not plain.isupper() else plain
+    return " ".join(_MARKS.sub(" ", without.replace("'", "").replace("’", "").casefold()).split())
+
+
+@lru_cache(maxsize=20_000)
+def shingles(key: str) -> frozenset[str]:
+    """Return runs of four letters."""
+    return frozenset(key[n : n + 4] for n in range(max(len(key) - 3, 1)))
+
+
+def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    """Return the share of what either has that both have."""
+    return len(a & b) / len(a | b) if a or b else 1.0
+
+
+@dataclass(slots=True)
+class Told:
+    """A telling that others are compared with; its vector is made when it is asked for."""
+
+    text: str
+    event_id: str
+    reading: Reading
+    stored: bool  # it is its story's first, whose vector the store compares
+    vector: NDArray[Any] | None = None
+
+
+@dataclass
+class Stories:
+    """What was told, by exact words, by wording, and by story.
+
+    `embed` is asked for the meaning of stored tellings only where a candidate
+    makes it needed; `canonical` puts one name for each company.
+    """
+
+    embed: Embed
+    canonical: Callable[[str], str]
+    told: list[Told] = field(default_factory=list)
+    by_key: dict[str, str] = field(default_factory=dict)
+    by_event: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(
+        self, text: str, event_id: str, vector: NDArray[Any] | None = None, stored: bool = False
+    ) -> None:
+        """Remember a telling."""
+        key = exact_key(text)
+        told = Told(text, event_id, read(self.canonical(text)), stored, vector)
+        if key not in self.by_key:
+            self._wordings.insert(len(self.told), _minhash(key))
+        self.by_key.setdefault(key, event_id)
+        self.told.append(told)
+        self.by_event[event_id].append(told)
+
+    def near(self, text: str, reading: Reading) -> tuple[float, str]:
+        """Return the closest wording that states nothing else: its Jaccard index and its story."""
+        key = exact_key(text)
+        own = shingles(key)
+        best = (0.0, "")
+        for place in self._wordings.query(_minhash(key)):
+            other = self.told[place]
+            alike = jaccard(own, shingles(exact_key(other.text)))
+            if alike >= NEAR and agree(reading, other.reading):
+                best = max(best, (alike, other.event_id))
+        return best
+
+    def semantic(
+        self, reading: Reading, vector: NDArray[Any], cosines: Mapping[str, float]
+    ) -> tuple[float, str]:
+        """Return the likeliest of some stories and how likely it is.
+
+        `cosines` are of the stories to compare with: to the first telling of each.
+        """
+        scored = ((self._story(reading, vector, e, cosine), e) for e, cosine in cosines.items())
+        return max(scored, default=(0.0, ""))
+
+    def _story(self, reading: Reading, vector: NDArray[Any], event_id: str, cosine: float) -> float:
+        found = [
+            likeness(
+                reading,
+                told.reading,
+                cosine if told.vector is None else float(vector @ told.vector),
+            )
+            for told in self.by_event[event_id]
+        ]
+        return CLOSEST_SHARE * max(found) + (1 - CLOSEST_SHARE) * sum(found) / len(found)
+
+    def prepare(self, events: set[str]) -> None:
+        """Make the vectors that no store compares: of the further tellings of some stories."""
+        import numpy as np
+
+        missing = [
+            told
+            for event_id in sorted(events)
+            for told in self.by_event[event_id]
+            if told.vector is None and not told.stored
+        ]
+        for told, vector in zip(missing, self.embed([t.text for t in missing]), strict=True):
+            told.vector = np.asarray(vector)
+
+    @cached_property
+    def _wordings(self) -> MinHashLSH:
+        from datasketch import MinHashLSH
+
+        # asked for more than is taken, so that the index seldom misses: the Jaccard index decides
+        return MinHashLSH(threshold=NEAR - 0.15, num_perm=_PERMUTATIONS)
+
+
+@lru_cache(maxsize=20_000)
+def _minhash(key: str) -> Any:
+    from datasketch import LeanMinHash, MinHash
+
+    made = MinHash(num_perm=_PERMUTATIONS, seed=1)
+    made.update_batch([shingle.encode() for shingle in shingles(key)])
+    return LeanMinHash(made)
+
+
+def tell_apart(
+    headlines: Sequence[Headline],
+    known: Sequence[Mapping[str, Any]],
+    vectors: Sequence[Sequence[float]],
+    candidates: Sequence[Sequence[tuple[str, float]]],
+    stories: Stories,
+    market: str,
+) -> list[Found]:
+    """Link each headline to its story, in the order given.
+
+    `known` are rows with headline_id, event_id and headline; `candidates` are stored events
+    near each vector with their cosines. One that is not among `known` was
+    embedded by a run that died before it stored anything, or is too old, and is no
+    story to repeat. Headlines are compared with those before them, too.
+    """
+    import numpy as np
+
+    for row in known:
+        first = row["headline_id"] == row["event_id"]
+        stories.add(row["headline"], row["event_id"], stored=first)
+    stored = set(stories.by_event)
+    near = [{e: cosine for e, cosine in each if e in stored} for each in candidates]
+    stories.prepare({e for each in near for e in each})
+    made = np.asarray(vectors, dtype=float)
+    own: list[tuple[int, str]] = []  # places of earlier headlines of this batch, and their stories
+    found = []
+    for place, headline in enumerate(headlines):
+        batch = list(_alike(made, place, own))
+        cosines = dict(batch) | near[place]
+        kind, event_id, alike = _found(headline, made[place], cosines, stories)
+        telling = Telling(headline, event_id, market, 1.0 if kind == "first" else alike, kind)
+        related = [*candidates[place], *batch]
+        others = dict.fromkeys(e for e, cosine in related if cosine >= RELATED and e != event_id)
+        found.append(Found(telling, alike, tuple(others)))
+        own.append((place, event_id))
+        stories.add(headline.text, event_id, made[place])
+    return found
+
+
+def _found(
+    headline: Headline, vector: NDArray[Any], cosines: Mapping[str, float], stories: Stories
+) -> tuple[str, str, float]:
+    """Return how a headline's story was found, which it is, and the likeness."""
+    if same := stories.by_key.get(exact_key(headline.text)):
+        return "exact", same, 1.0
+    reading = read(stories.canonical(headline.text))
+    worded = stories.near(headline.text, reading)
+    if worded[0]:
+        return "near", worded[1], min(worded[0], 1.0)
+    meant = stories.semantic(reading, vector, cosines)
+    if meant[0] >= SAME:
+        return "semantic", meant[1], min(meant[0], 1.0)
+    return "first", headline.id, min(meant[0], 1.0)
+
+
+def _alike(
+    vectors: NDArray[Any], place: int, own: Sequence[tuple[int, str]]
+) -> Iterator[tuple[str, float]]:
+    """Yield stories of earlier headlines of the batch that are nearest, with their cosines."""
+    import numpy as np
+
+    if not own:
+        return
+    cosines = vectors[:place] @ vectors[place]
+    for index in np.argsort(-cosines)[:NEIGHBOURS]:
+        yield own[index][1], float(cosines[index])

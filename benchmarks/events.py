@@ -1,0 +1,224 @@
+"""Local sentiment beside plain TF-IDF and a lexicon; event types, novelty and linking.
+
+    python benchmarks/events.py [labelled_headlines.csv.gz] [--json]
+
+Speeds are of one thread, per second of its processor's time. The first table needs the
+"Twitter Financial News Sentiment" training set (MIT by its card), which is not shipped;
+it is split as `scripts/train_sentiment.py` splits it, so that the shipped weights are
+measured on the fifth that they never saw. Without it only the sets in tests/data/events
+and axiom/data/facts.jsonl are measured. About a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # figures are of one thread
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+FACTS = ROOT / "axiom" / "data" / "facts.jsonl"
+BOUNDS = {"accuracy": "0.84", "macro_f1": "0.78", "calibration_error": "0.05", "per_s": "2,000"}
+
+
+def plain_tfidf(texts: Sequence[str], labels: Any) -> Callable[[list[str]], Any]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
+    return (
+        make_pipeline(vectors, LogisticRegression(C=10, max_iter=500))
+        .fit(texts, labels)
+        .predict_proba
+    )
+
+
+def lexicon(texts: list[str]) -> Any:
+    """Our own lexicon alone: good words less bad ones."""
+    import numpy as np
+
+    from axiom.analysts.sentiment_terms import _kinds_of, signed_sum, tokens
+
+    sums = [signed_sum(kinds[0] for w in tokens(t) if (kinds := _kinds_of(w))) for t in texts]
+    return np.eye(3)[[1 + int(np.sign(each)) for each in sums]]
+
+
+def sentiment(path: str) -> dict[str, dict[str, float]]:
+    import train_sentiment
+
+    from axiom.analysts.sentiment import SentimentModel
+
+    texts, labels, aside, truth = train_sentiment.load_split(path)
+    model = SentimentModel()
+    model.predict(aside[:10])
+    found = {}
+    for name, predict in (
+        ("axiom", model.predict),
+        ("plain TF-IDF", plain_tfidf(texts, labels)),
+        ("lexicon", lexicon),
+    ):
+        began = time.process_time()
+        said = predict(aside)
+        took = time.process_time() - began
+        found[name] = train_sentiment.scores(said, truth) | {"per_s": len(aside) / took}
+    return found
+
+
+def facts() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in FACTS.read_text(encoding="utf-8").splitlines()]
+
+
+def on_facts() -> dict[str, float]:
+    """Sentiment of the shipped facts about one company: none was trained on."""
+    import train_sentiment
+
+    from axiom.analysts.sentiment import CLASSES, SentimentModel
+
+    one = [each for each in facts() if len(each["tickers"]) == 1]
+    truth = [CLASSES.index(next(iter(each["sentiment"].values()))) for each in one]
+    import numpy as np
+
+    said = SentimentModel().predict([each["headline"] for each in one])
+    return train_sentiment.scores(said, np.array(truth))
+
+
+def types() -> dict[str, dict[str, float]]:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    from axiom.analysts.local_events import event_type
+    from tests.labelled import STORIES_HELD, TYPES_HELD, stories, typed
+
+    sets = {
+        "types_held.txt": list(typed(TYPES_HELD)),
+        "stories_held.txt": [(each.text, each.type) for each in stories(STORIES_HELD)],
+        "facts.jsonl": [(each["headline"], each["type"]) for each in facts()],
+    }
+    found = {}
+    for name, rows in sets.items():
+        truth = [kind for _, kind in rows]
+        said = [event_type(text)[0].value for text, _ in rows]
+        found[name] = {
+            "headlines": len(rows),
+            "accuracy": float(accuracy_score(truth, said)),
+            "macro_f1": float(f1_score(truth, said, average="macro")),
+        }
+    return found
+
+
+def novelty() -> dict[str, dict[str, Any]]:
+    from axiom.analysts.embedding import embed
+    from tests.labelled import STORIES_HELD, STORIES_TUNE, measure_novelty, stories, together
+
+    sets = {
+        "held": [stories(STORIES_HELD)],
+        "tune": [stories(STORIES_TUNE)],
+        "facts": facts_by_week(),
+    }
+    found = {}
+    for name, parts in sets.items():
+        score = together([measure_novelty(part, embed) for part in parts])
+        found[name] = {
+            "stories": score.stories, "repeats": score.repeats, "found": score.found_share,
+            "lost": score.lost_share,
+            **{how: right / of for how, (right, of) in score.by_how.items()},
+        }  # fmt: skip
+    return found
+
+
+def facts_by_week() -> list[list[Any]]:
+    """Return the shipped facts, those of a week together: their repeats are meant to be hard."""
+    from datetime import datetime
+
+    from tests.labelled import Told
+
+    numbers: dict[str, int] = {}
+    weeks: dict[int, list[Any]] = {}
+    begun: dict[str, int] = {}
+    for each in facts():
+        day = datetime.fromisoformat(each["published_at"]).toordinal()
+        week = begun.setdefault(each["story"], day // 7)
+        story = numbers.setdefault(each["story"], len(numbers))
+        how = "first" if each["telling"] == 1 else "other words"
+        weeks.setdefault(week, []).append(Told(each["headline"], story, how, 0, each["type"]))
+    return list(weeks.values())
+
+
+def linking() -> dict[str, dict[str, float]]:
+    from tests.labelled import LINKING_HELD, LINKING_TUNE, linked, measure_linking
+
+    found = {}
+    for path in (LINKING_HELD, LINKING_TUNE):
+        rows = linked(path)
+        precision, recall = measure_linking(rows)
+        found[path.name] = {"headlines": len(rows), "precision": precision, "recall": recall}
+    return found
+
+
+def speed() -> float:
+    """Headlines a second through the whole local analyst: sentiment, type, companies."""
+    from datetime import UTC, datetime
+
+    from axiom.analysts.local import LocalAnalyst
+    from axiom.model import Headline
+    from axiom.pipelines.linking import EntityFinder
+    from axiom.providers.universe import load_universe
+
+    companies = load_universe().companies
+    analyst, finder = LocalAnalyst(companies), EntityFinder(companies)
+    told = [Headline(each["headline"], datetime(2026, 1, 5, tzinfo=UTC), "a") for each in facts()]
+    asked = [(each, finder.find(each)) for each in told * 3]
+    analyst.classify(asked[:10])
+    began = time.process_time()
+    analyst.classify(asked)
+    return len(asked) / (time.process_time() - began)
+
+
+def show(title: str, rows: dict[str, dict[str, Any]], bounds: dict[str, str] | None = None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    table = Table(title, *(column.replace("_", " ") for column in columns))
+    for name, row in rows.items():
+        table.add_row(name, *(_shown(row.get(column)) for column in columns))
+    if bounds:
+        table.add_row("bound", *(bounds.get(column, "") for column in columns))
+    Console(width=80).print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) and value < 10 else f"{value:,.0f}"
+
+
+def main() -> None:
+    paths = [each for each in sys.argv[1:] if not each.startswith("-")]
+    found: dict[str, Any] = {}
+    if paths:
+        found["sentiment"] = sentiment(paths[0])
+        show("sentiment", found["sentiment"], BOUNDS)
+    else:
+        print(f"sentiment beside its peers needs a path; see {Path(__file__).name}'s first lines")
+    found["sentiment_on_facts"] = {"facts.jsonl": on_facts()}
+    show("sentiment", found["sentiment_on_facts"])
+    found["types"] = types()
+    show("event types", found["types"])
+    found["novelty"] = novelty()
+    show("novelty", found["novelty"], {"found": "0.95", "lost": "0.02"})
+    found["linking"] = linking()
+    show("linking", found["linking"], {"precision": "0.95", "recall": "0.95"})
+    found["analyst_per_s"] = speed()
+    print(f"the whole local analyst: {found['analyst_per_s']:,.0f} headlines a second")
+    if "--json" in sys.argv:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Pages over a ledger with something in it, and over servers that are away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from axiom.config import Settings, settings
+from axiom.console.app import create_app
+from axiom.flow import Call
+from axiom.ledger.ledger import Ledger
+from axiom.model import PIPELINES, RunState
+from axiom.tasks.flows import flow_of
+from axiom.tasks.services import services
+from tests.integration.console.conftest import log_in
+
+AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+Operator = tuple[TestClient, str]
+
+
+@pytest.fixture
+def ledger(app: FastAPI) -> Ledger:
+    return Ledger(app.state.console.postgres)
+
+
+def make_run(
+    ledger: Ledger, run_id: str, *, minute: int = 0, error: str = "", state: str = ""
+) -> None:
+    """Make a run of ingestion, as an engine would."""
+    flow = flow_of("ingestion")
+    claim = ledger.claim(
+        run_id, "ingestion", AT + timedelta(minutes=minute), engine="celery", trigger="manual",
+        deadline=PIPELINES["ingestion"].deadline, params={"n": minute},
+    )  # fmt: skip
+    assert claim.granted
+    calls = [call for stage in flow.plan() for call in stage.calls()]
+    ledger.plan(run_id, calls, {"shape": flow.describe(), "items": [], "code": "0.1.0 abc"})
+    if state == "running":
+        ledger.start_step(run_id, calls[0], worker="io@here", task_id="t")
+        return
+    for call in calls:
+        last = call == calls[-1]
+        ledger.start_step(run_id, call, worker="io@here", task_id="t")
+        if error and call == Call("store_prices"):
+            ledger.fail_step(run_id, call, error=error, traceback=f"Traceback: {error}")
+            continue
+        verdict = RunState.PARTIAL if error else RunState.SUCCEEDED
+        closing = (verdict, error or None) if last else None
+        ledger.finish_step(run_id, call, {"rows": minute}, closing=closing)
+
+
+def test_what_a_step_says_never_becomes_html(operator: Operator, ledger: Ledger) -> None:
+    client, _ = operator
+    make_run(ledger, "bad", error="<script>alert(1)</script>")
+    for path in ("/", "/pipelines/ingestion", "/runs", "/runs/bad", "/runs/bad/compare"):
+        page = client.get(path).text
+        assert "<script>alert" not in page, path
+        assert "&lt;script&gt;alert" in page or path.endswith("compare")
+
+
+def test_a_run_page_says_what_failed_why_and_what_to_press(
+    operator: Operator, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "bad", error="the disk is full")
+    page = client.get("/runs/bad").text
+    for told in ("the disk is full", "Traceback:", 'data-wrong="store_prices"', "$0.00",
+                 "/do/retry/bad", "io@here", "0.1.0 abc"):  # fmt: skip
+        assert told in page
+
+
+def test_a_short_id_leads_to_its_run_and_an_unknown_one_says_so(
+    operator: Operator, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "abcdef")
+    assert client.get("/runs/abc").headers["location"] == "/runs/abcdef"
+    missing = client.get("/runs/zzz")
+    assert missing.status_code == 404
+    assert "there is no run" in missing.text
+    assert client.get("/api/v1/runs/zzz").json() == {"error": "there is no run 'zzz'"}
+
+
+def test_runs_are_paged_without_gaps_or_repeats(operator: Operator, ledger: Ledger) -> None:
+    client, _ = operator
+    for n in range(7):
+        make_run(ledger, f"run-{n}", minute=n)
+    seen, after = [], {}
+    while True:
+        page = client.get("/api/v1/runs", params={"limit": 3, **after}).json()
+        seen += [run["id"] for run in page["runs"]]
+        if not (after := page["next"]):
+            break
+    assert seen == [f"run-{n}" for n in reversed(range(7))]
+
+
+def test_two_runs_are_told_apart_by_what_they_were_made_of(
+    operator: Operator, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "one", minute=1)
+    make_run(ledger, "two", minute=2)
+    told = client.get("/api/v1/runs/one/compare/two").json()
+    assert told["a"]["run"]["params"] == {"n": 1}
+    assert told["b"]["values"]["close_run.rows"] == 2
+    page = client.get("/runs/two/compare").text
+    assert 'class="changed"' in page
+
+
+def test_a_grid_shows_each_run_by_step(operator: Operator, ledger: Ledger) -> None:
+    client, _ = operator
+    make_run(ledger, "good", minute=1)
+    make_run(ledger, "bad", minute=2, error="no")
+    told = client.get("/api/v1/pipelines/ingestion").json()
+    assert [each["run"]["id"] for each in told["runs"]] == ["bad", "good"]
+    assert told["schedule"]["slots"]
+    page = client.get("/pipelines/ingestion").text
+    assert 'cell failed" tabindex="-1" href="/runs/bad#step-store_prices"' in page
+    assert 'cell succeeded" tabindex="-1" href="/runs/good#step-store_prices"' in page
+
+
+def test_what_cannot_be_done_is_said_in_the_form_that_asked(
+    operator: Operator, ledger: Ledger
+) -> None:
+    client, csrf = operator
+    make_run(ledger, "good")
+    refused = client.post("/do/cancel/good", data={"csrf": csrf})
+    assert refused.status_code == 409
+    assert "has ended already" in refused.text
+    wrong = client.post("/do/trigger/graph", data={"csrf": csrf, "at": "yesterday"})
+    assert "is not a time" in wrong.text
+    assert client.post("/do/trigger/nonsense", data={"csrf": csrf}).status_code == 404
+
+
+def test_without_the_broker_pages_still_show_the_past(
+    here: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(ledger, "good")
+    monkeypatch.setenv("AXIOM_REDIS_URL", "redis://127.0.0.1:1")
+    settings.cache_clear()
+    services.cache_clear()
+    client = _logged_in(here.model_copy(update={"redis_url": "redis://127.0.0.1:1"}))
+    for path in ("/", "/pipelines/ingestion", "/runs", "/runs/good"):
+        assert client.get(path).status_code == 200, path
+    assert "The broker does not answer." in client.get("/").text
+    assert "/runs/good" in client.get("/pipelines/ingestion").text
+
+
+def _logged_in(here: Settings) -> TestClient:
+    from axiom.login import built_in
+
+    app = create_app(here)
+    app.state.console.access.ensure_built_in(built_in(here))
+    client = TestClient(app, base_url="http://localhost", follow_redirects=False)
+    log_in(client)
+    return client
+
+
+def test_without_postgres_pages_say_what_is_away_and_what_to_try(here: Settings) -> None:
+    nowhere = "postgresql://axiom:x@127.0.0.1:1/axiom"
+    app = create_app(here.model_copy(update={"postgres_url": nowhere}))
+    client = TestClient(app, base_url="http://localhost", follow_redirects=False)
+    client.cookies.set("axiom_session", "anything")
+    page = client.get("/runs")
+    assert page.status_code == 503
+    assert "Postgres cannot be reached" in page.text
+    assert "axiom up" in page.text
+    assert client.get("/ready").status_code == 503
+    assert client.get("/live").text == "ok"
+
+
+def test_the_api_describes_itself_with_a_name_for_every_answer(operator: Operator) -> None:
+    client, _ = operator
+    schema = client.get("/api/openapi.json").json()
+    described = [op for path in schema["paths"].values() for op in path.values()]
+    assert len(described) >= 19
+    assert all(op["description"] and op["tags"] for op in described)

@@ -1,0 +1,165 @@
+"""The labelled sets of this project, read from tests/data/events."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from axiom.model import Headline
+from axiom.pipelines.linking import EntityFinder
+from axiom.pipelines.novelty import Stories, tell_apart
+from axiom.providers.universe import load_universe
+
+HERE = Path(__file__).parent / "data" / "events"
+STORIES_TUNE, STORIES_HELD = HERE / "stories_tune.txt", HERE / "stories_held.txt"
+LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
+TYPES_HELD = HERE / "types_held.txt"
+MORE_COMPANIES = HERE / "linking_universe.json"
+HOW = {"=": "same words", "~": "light edit", "%": "other words"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A headline of a labelled story; `how` is "first" or how it was told again."""
+
+    text: str
+    story: int
+    how: str
+    family: int
+    type: str
+
+
+def stories(path: Path) -> list[Told]:
+    """Read labelled stories, in the order in which they are told."""
+    found: list[Told] = []
+    family = story = 0
+    kind, how = "", ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.strip():
+            family += 1
+        elif line.startswith("+"):
+            story, kind, how = story + 1, line[2:], "first"
+        elif not line.startswith("#"):
+            text = line if how == "first" else line[2:]
+            found.append(Told(text, story, how or HOW[line[0]], family, kind))
+            how = ""
+    return found
+
+
+def linked(path: Path) -> list[tuple[str, set[str]]]:
+    """Read headlines, each with the tickers of whom it concerns."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+    parts = [line.split(" | ", 1) for line in lines]
+    return [(text, set(who.split(",")) - {"-"}) for who, text in parts]
+
+
+def typed(path: Path) -> Iterator[tuple[str, str]]:
+    """Read headlines, each with its event type."""
+    kind = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("=="):
+            kind = line[3:]
+        elif not line.startswith("#"):
+            yield line, kind
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A company beside those of the shipped universe."""
+
+    ticker: str
+    name: str
+    aliases: tuple[str, ...]
+
+
+def more_companies() -> list[Company]:
+    """Read companies whose names are words, parts of others, or share classes."""
+    rows = json.loads(MORE_COMPANIES.read_text())["companies"]
+    return [Company(row["ticker"], row["name"], tuple(row["aliases"])) for row in rows]
+
+
+# --- measuring -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyScore:
+    """How well stories are told apart: shares, and repeats found by how they were told."""
+
+    repeats: int
+    found: int
+    stories: int
+    lost: int
+    by_how: dict[str, tuple[int, int]]
+    by_stage: dict[str, int]
+
+    @property
+    def found_share(self) -> float:
+        return self.found / self.repeats
+
+    @property
+    def lost_share(self) -> float:
+        return self.lost / self.stories
+
+
+def measure_novelty(told: list[Told], embed: Callable[..., Any]) -> NoveltyScore:
+    """Tell a set's headlines one after the other, an hour apart in all, and count.
+
+    A repeat is found when it is linked to where the first telling of its story
+    went; a distinct event is lost when its first telling is taken for a repeat.
+    """
+    finder = EntityFinder(load_universe().companies)
+    begun = datetime(2026, 1, 5, tzinfo=UTC)
+    headlines = [
+        Headline(each.text, begun + timedelta(minutes=n), f"wire-{n}")
+        for n, each in enumerate(told)
+    ]
+    vectors = embed([each.text for each in told])
+    made = Stories(embed, finder.canonical)
+    said = tell_apart(headlines, [], vectors, [[] for _ in told], made, "test")
+    went: dict[int, str] = {}
+    found, lost, stages = Counter[str](), 0, Counter[str]()
+    for each, one in zip(told, said, strict=True):
+        event_id, stage = one.telling.event_id, one.telling.found_by
+        if each.story not in went:
+            went[each.story] = event_id
+            lost += stage != "first"
+        elif went[each.story] == event_id:
+            found[each.how] += 1
+            stages[stage] += 1
+    asked = Counter(each.how for each in told if each.how != "first")
+    by_how = {how: (found[how], asked[how]) for how in asked}
+    return NoveltyScore(asked.total(), found.total(), len(went), lost, by_how, dict(stages))
+
+
+def together(scores: list[NoveltyScore]) -> NoveltyScore:
+    """Add up scores of parts of a set."""
+    how = {name for each in scores for name in each.by_how}
+    stages = sum((Counter(each.by_stage) for each in scores), Counter[str]())
+    return NoveltyScore(
+        sum(each.repeats for each in scores),
+        sum(each.found for each in scores),
+        sum(each.stories for each in scores),
+        sum(each.lost for each in scores),
+        {
+            name: (
+                sum(each.by_how.get(name, (0, 0))[0] for each in scores),
+                sum(each.by_how.get(name, (0, 0))[1] for each in scores),
+            )
+            for name in sorted(how)
+        },
+        dict(stages),
+    )
+
+
+def measure_linking(rows: list[tuple[str, set[str]]]) -> tuple[float, float]:
+    """Return precision and recall over all links of a set."""
+    finder = EntityFinder([*load_universe().companies, *more_companies()])
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    pairs = [(set(finder.find(Headline(text, at, "wire"))), who) for text, who in rows]
+    right = sum(len(said & who) for said, who in pairs)
+    return right / sum(len(said) for said, _ in pairs), right / sum(len(who) for _, who in pairs)

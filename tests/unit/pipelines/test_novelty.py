@@ -1,0 +1,166 @@
+"""New stories, and further tellings of known ones."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from axiom.analysts.embedding import embed
+from axiom.model import Headline
+from axiom.pipelines.likeness import read
+from axiom.pipelines.linking import EntityFinder
+from axiom.pipelines.novelty import Found, Stories, exact_key, tell_apart
+from axiom.providers.universe import load_universe
+from tests.labelled import (
+    STORIES_HELD,
+    STORIES_TUNE,
+    NoveltyScore,
+    measure_novelty,
+    stories,
+)
+
+NOW = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+CANONICAL = EntityFinder(load_universe().companies).canonical
+
+
+@pytest.fixture(scope="module")
+def held() -> NoveltyScore:
+    return measure_novelty(stories(STORIES_HELD), embed)
+
+
+def told(*texts: str, known: Sequence[tuple[str, str]] = ()) -> list[Found]:
+    headlines = [Headline(text, NOW + timedelta(minutes=n), "a") for n, text in enumerate(texts)]
+    rows = [{"headline_id": event, "event_id": event, "headline": text} for event, text in known]
+    near = [[(event, 0.9) for event, _ in known]] * len(texts)
+    vectors = embed(list(texts))
+    return tell_apart(headlines, rows, vectors, near, Stories(embed, CANONICAL), "replay")
+
+
+def stages(*texts: str) -> list[str]:
+    return [each.telling.found_by for each in told(*texts)]
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "apple  buys beats for $3 billion",
+        "APPLE BUYS BEATS FOR $3 BILLION!",
+        "Apple buys Beats for $3 billion - Example Wire",
+        "Apple buys Beats for $3 billion | Example",
+        "“Apple buys Beats for $3 billion”",
+    ],
+)
+def test_the_same_words_in_another_dress_are_the_same_story(again: str) -> None:
+    assert stages("Apple buys Beats for $3 billion", again) == ["first", "exact"]
+
+
+@pytest.mark.parametrize("text", ["Oil falls - again", "S&P 500 ends 1% up - and 2% since May"])
+def test_what_follows_a_dash_is_left_out_only_where_it_may_be_a_source(text: str) -> None:
+    assert exact_key(text) != exact_key(text.partition(" - ")[0])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Pfizer Q1 results beat estimates", "Pfizer Q2 results beat estimates"),
+        ("Apple sues Masimo over patents", "Apple is sued by Masimo over patents"),
+        ("Intel to cut 15% of its workforce", "Dell to cut 5% of its workforce"),
+        ("Italy fines Amazon 10 million euros", "Italy fines Amazon 32 million euros"),
+        ("Microsoft to buy Nuance", "Microsoft completes acquisition of Nuance"),
+        ("US consumer prices rise in May 2023", "US consumer prices rise in May 2024"),
+    ],
+)
+def test_a_template_that_says_something_else_is_another_story(one: str, other: str) -> None:
+    assert stages(one, other) == ["first", "first"]
+
+
+def test_few_words_changed_are_found_by_wording_and_other_words_by_meaning() -> None:
+    assert stages(
+        "Exxon Mobil to buy Pioneer Natural Resources for $59.5 billion",
+        "Exxon Mobil is to buy Pioneer Natural Resources for $59.5 billion",
+        "Exxon strikes its biggest deal in decades with $60 billion offer for Pioneer",
+    ) == ["first", "near", "semantic"]
+
+
+def test_a_stored_story_is_found_and_its_novelty_is_small() -> None:
+    [again] = told("Tesla recalls 2 million cars", known=[("e1", "Tesla recalls 2 million cars")])
+    assert (again.telling.event_id, again.telling.found_by, again.likeness) == ("e1", "exact", 1.0)
+
+
+def test_a_stored_story_is_found_by_its_other_tellings_too() -> None:
+    first, second = "Chip designer Arm sues Qualcomm", "Arm takes Qualcomm to court over licences"
+    rows = [
+        {"headline_id": "e1", "event_id": "e1", "headline": first},
+        {"headline_id": "h2", "event_id": "e1", "headline": second},
+    ]
+    again = Headline("Arm takes Qualcomm to court on licences", NOW, "b")
+    stories = Stories(embed, CANONICAL)
+    [found] = tell_apart([again], rows, embed([again.text]), [[("e1", 0.7)]], stories, "replay")
+    assert found.telling.event_id == "e1"
+
+
+def test_the_same_headlines_in_any_order_make_the_same_number_of_stories() -> None:
+    texts = ["Intel to cut 15% of its workforce", "Intel cuts 15% of workforce", "Dell to cut 5%"]
+    assert stages(*texts).count("first") == stages(*texts[::-1]).count("first") == 2
+
+
+def test_a_story_is_no_repeat_of_itself_after_a_run_that_died() -> None:
+    headline = Headline("Apple buys Beats", NOW, "a")
+    [vector] = embed([headline.text])
+    [found] = tell_apart(
+        [headline], [], [vector], [[(headline.id, 1.0)]], Stories(embed, CANONICAL), "replay"
+    )
+    assert (found.telling.found_by, found.related) == ("first", ())
+
+
+def test_events_near_in_meaning_are_related_and_others_are_not() -> None:
+    merger, probe, other = told(
+        "Microsoft to buy Nuance for $19.7 billion", "EU looks into Microsoft's purchase of Nuance",
+        "Cocoa prices reach a record",
+    )  # fmt: skip
+    assert merger.telling.event_id in probe.related
+    assert other.related == ()
+
+
+def test_amounts_are_read_with_their_kind_and_size() -> None:
+    found = read(
+        "Profit up 5 percent to $1.2bn as rates rise 25 basis points, 2 million euros more"
+    )
+    assert found.amounts == {("%", 5.0), ("money", 1.2e9), ("%", 0.25), ("money", 2e6)}
+
+
+def test_any_text_can_be_read() -> None:
+    for text in (
+        "",
+        " ",
+        "$",
+        "%%%",
+        "9" * 600,
+        "\u202eesrever",
+        "1,,,2..3 billion billion",
+        "(((",
+    ):
+        assert read(text).words is not None
+        assert exact_key(text) is not None
+
+
+def test_there_are_enough_labelled_stories_told_again() -> None:
+    sets = [stories(STORIES_TUNE), stories(STORIES_HELD)]
+    again = [{each.story for each in one if each.how != "first"} for one in sets]
+    assert sum(map(len, again)) >= 200
+
+
+def test_few_distinct_events_of_those_kept_aside_are_lost(held: NoveltyScore) -> None:
+    assert held.lost_share <= 0.02
+
+
+def test_repeats_kept_aside_are_found_in_the_same_words_and_lightly_edited(
+    held: NoveltyScore,
+) -> None:
+    assert held.by_how["same words"][0] == held.by_how["same words"][1]
+    found, of = held.by_how["light edit"]
+    assert found / of >= 0.90
+
+
+def test_most_repeats_kept_aside_are_found(held: NoveltyScore) -> None:
+    assert held.found_share >= 0.85  # 0.95 is the aim; docs/explanation/events.md says what lacks
