@@ -154,6 +154,7 @@ class Guard:
             if waited_s >= HOLD_S:
                 self._give_back(holder, ticket, payer, keep_turn=False)
                 raise Refused("too many calls to Claude are in flight", HOLD_S)
+            payer.withdraw()  # or its lease would begin before the call does
             self.sleep(FULL_WAIT_S)
             waited_s += FULL_WAIT_S
             place = self.bulkhead.enter(holder, self.lease_s)
