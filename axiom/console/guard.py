@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from axiom.console.access import Access, Who
-from axiom.errors import StoreUnavailable
+from axiom.errors import AxiomError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +61,7 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             who = await self._who(headers)
-        except StoreUnavailable as error:
+        except AxiomError as error:  # Postgres is away, or has no tables yet
             if not _is_open(scope["path"]):
                 await _away(scope, str(error))(scope, receive, send)
                 return
