@@ -318,6 +318,7 @@ def test_who_quotes_an_injection_as_its_evidence_gets_no_edge(injection: Any) ->
     profile, _ = placed(injection)
     kind = injection["wants"].get("edge", {}).get("t", "OWNS")
     names = set(re.findall(r"[A-Z]\w+(?: [A-Z]\w+)*", injection["text"]))
+    names = {name for name in names if name not in PROFILE.text}
     for name in names if injection["id"] not in STATED else ():
         wants = {"edge": {"t": kind, "o": name, "s": name, "c": 99}}
         assert ClaudeAnalyst(Obedient(wants)).analyse_company(profile).results == []
