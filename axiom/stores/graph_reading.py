@@ -128,14 +128,15 @@ class GraphReader(Bolt):
         as_of: datetime | None = None,
         valid_at: datetime | None = None,
         limit: int = 200,
+        label: Label = Label.COMPANY,
     ) -> Rows:
         """Return the edges within `depth` (1 or 2) steps of a company, the surest first.
 
+        Or of another node, by its key and label.
+
         The second step goes through the surest of the first, and not through countries.
         """
-        near = self._around(
-            Label.COMPANY, [company], list(EdgeType), market, as_of, valid_at, limit
-        )
+        near = self._around(label, [company], list(EdgeType), market, as_of, valid_at, limit)
         if depth < 2:
             return near
         rows = {row["evidence"]["key"]: row for row in near}
@@ -179,14 +180,19 @@ class GraphReader(Bolt):
         return this | {"versions": [r["evidence"] for r in rows if r["evidence"]["id"] == claim]}
 
     def timeline(
-        self, company: str, market: str, as_of: datetime | None = None, limit: int = 50
+        self,
+        company: str,
+        market: str,
+        as_of: datetime | None = None,
+        limit: int = 50,
+        label: Label = Label.COMPANY,
     ) -> Rows:
-        """Return what was recorded and what ended at a company, newest first.
+        """Return what was recorded and what ended at a company (or other node), newest first.
 
         Each row is an edge with `at` and `what`: recorded, superseded or closed.
         """
         found = self.query(
-            f"MATCH (a:Company {{key: $company}})-[e]-() WHERE e.market = $market "
+            f"MATCH (a:{label} {{key: $company}})-[e]-() WHERE e.market = $market "
             f"AND e.recorded_at <= $at RETURN {EDGE}",
             company=company, market=market, at=_at(as_of),
         )  # fmt: skip
