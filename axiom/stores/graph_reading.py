@@ -129,6 +129,7 @@ class GraphReader(Bolt):
         valid_at: datetime | None = None,
         limit: int = 200,
         label: Label = Label.COMPANY,
+        types: Sequence[EdgeType] = tuple(EdgeType),
     ) -> Rows:
         """Return the edges within `depth` (1 or 2) steps of a company, the surest first.
 
@@ -136,7 +137,7 @@ class GraphReader(Bolt):
 
         The second step goes through the surest of the first, and not through countries.
         """
-        near = self._around(label, [company], list(EdgeType), market, as_of, valid_at, limit)
+        near = self._around(label, [company], types, market, as_of, valid_at, limit)
         if depth < 2:
             return near
         rows = {row["evidence"]["key"]: row for row in near}
@@ -146,7 +147,10 @@ class GraphReader(Bolt):
                 beyond.setdefault(label, set()).add(key)
         for label in sorted(beyond.keys() - {Label.COUNTRY, Label.EVENT}):
             keys = sorted(beyond[label] - {company})
-            for row in self._around(label, keys, STRUCTURAL, market, as_of, valid_at, limit):
+            second = [each for each in STRUCTURAL if each in types]
+            if not second:
+                break
+            for row in self._around(label, keys, second, market, as_of, valid_at, limit):
                 rows.setdefault(row["evidence"]["key"], row)
         return list(rows.values())[:limit]
 

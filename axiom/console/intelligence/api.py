@@ -119,6 +119,12 @@ class Edge(BaseModel):
     )
 
 
+class Near(Edge):
+    """An edge among others."""
+
+    told: int = Field(description="claims that say the same; the surest is this")
+
+
 class Neighbourhood(BaseModel):
     """The edges around a node, the surest first."""
 
@@ -126,7 +132,7 @@ class Neighbourhood(BaseModel):
     of: str
     label: Label
     as_of: datetime | None
-    edges: list[Edge]
+    edges: list[Near]
 
 
 class Evidence(Edge):
@@ -339,7 +345,7 @@ async def bars(
 ) -> Bars:
     """Return a ticker's bars by day or minute, with gaps, splits and dividends."""
     here = console(request)
-    asked = {"adjusted": adjusted, "limit": limit, "since": since, "until": until}
+    asked: dict[str, Any] = {"adjusted": adjusted, "limit": limit, "since": since, "until": until}
     found = await here.ask(partial(prices_page.series, here.reading, ticker, size, **asked))
     if found is None:
         raise _missing(f"no price of {ticker[:20]} is known in {here.reading.market}")

@@ -76,7 +76,7 @@ def chart(series: Series, actions: Sequence[Mapping[str, Any]], zone: Any) -> Ch
     """Lay a series out: equal room for each bar, a hatched span for each gap."""
     if not series.bars:
         return Chart()
-    things = sorted([*series.bars, *series.gaps], key=lambda each: each.start_at)
+    things: list[Bar | Gap] = sorted([*series.bars, *series.gaps], key=lambda each: each.start_at)
     widths = [1.0 if isinstance(each, Bar) else _slots(each) for each in things]
     slot = (W - LEFT - 8) / max(sum(widths), 2.0)
     y, rows = _scale(series.bars)

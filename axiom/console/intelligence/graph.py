@@ -21,6 +21,8 @@ from axiom.stores.graph_path import LONGEST, explained_path
 router = APIRouter(include_in_schema=False)
 EDGES = 90  # drawn; the table has the same
 MOMENTS, CHANGES = 60, 1500
+CLAIMED = tuple(each for each in EdgeType if each is not EdgeType.CORRELATED_WITH)
+SYMMETRIC = (EdgeType.COMPETES_WITH, EdgeType.PARTNERS_WITH, EdgeType.CORRELATED_WITH)
 FIGURES = ("pagerank", "degree", "strength")
 TOP = 25
 Text = Annotated[str, Query(max_length=200)]
@@ -62,12 +64,36 @@ def around(
     reading: Reading, key: str, label: Label, types: Sequence[str], depth: int,
     as_of: datetime | None, limit: int = EDGES,
 ) -> tuple[list[dict[str, Any]], Counter[str]]:  # fmt: skip
-    """Return the edges around a node that are of some types, and how many there are of each."""
-    found = reading.graph.neighbourhood(
-        key, reading.market, depth, as_of, limit=4 * limit, label=label
-    )
-    counts = Counter(edge["type"] for edge in found)
-    return [edge for edge in found if not types or edge["type"] in types][:limit], counts
+    """Return the edges around a node that are of some types, and how many there are of each.
+
+    Each type has its turn, the surest first: correlations, which are many, hide nothing. Of
+    claims that say the same from several sources the surest is there, with their number, `told`.
+    """
+    found = [
+        edge
+        for kinds in (CLAIMED, (EdgeType.CORRELATED_WITH,))
+        for edge in reading.graph.neighbourhood(
+            key, reading.market, depth, as_of, limit=2 * limit, label=label, types=kinds
+        )
+    ]
+    claims = Counter(_claim(edge) for edge in found)
+    first = {_claim(edge): edge for edge in reversed(found)}
+    counts = Counter(kind for kind, _, _ in first)
+    turns: Counter[str] = Counter()
+    ordered = []
+    for claim, edge in reversed(first.items()):
+        turns[claim[0]] += 1
+        if not types or claim[0] in types:
+            ordered.append((turns[claim[0]], -edge["evidence"]["confidence"], claim, edge))
+    ordered.sort(key=lambda each: each[:3])
+    return [edge | {"told": claims[claim]} for *_, claim, edge in ordered[:limit]], counts
+
+
+def _claim(edge: dict[str, Any]) -> tuple[str, str, str]:
+    a, b = edge["head"], edge["tail"]
+    if edge["type"] in SYMMETRIC:
+        a, b = min(a, b), max(a, b)
+    return edge["type"], a, b
 
 
 def picture(
@@ -116,7 +142,7 @@ async def graph(
     if part == "picture":
         return HTMLResponse(render("intelligence/graph_picture.html", **drawn))
     return page(
-        request, "intelligence/graph.html", **drawn, **await _evidence(here, edge, at),
+        request, "intelligence/graph.html", **drawn | await _evidence(here, edge, at),
         moments=await here.ask(steps, reading, of, label), all_types=list(EdgeType),
         name=reading.names.get(of, of),
     )  # fmt: skip

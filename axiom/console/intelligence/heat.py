@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from axiom.model import Correlation
 # Orange to white to blue, as the report has it: told apart with any kind of colour vision
 NEGATIVE, MIDDLE, POSITIVE = (230, 159, 0), (247, 247, 247), (86, 164, 233)
 LABEL, CELL = 58, 26
-TREE_W, TREE_H = 1120.0, 620.0
+TREE_W, ROW = 1120.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,6 @@ class TreeNode:
     x: float
     y: float
     cluster: int
-    left: bool
 
 
 def matrix(pairs: Sequence[Correlation], names: Sequence[str]) -> dict[str, Any]:
@@ -65,27 +63,34 @@ def colour(r: float) -> str:
 def _tree(
     edges: Sequence[tuple[str, str]], clusters: dict[str, int], by_pair: Any
 ) -> dict[str, Any]:
-    """Place a tree around its root: each branch has room by its leaves, depth goes outwards."""
+    """Place a tree from left to right: a row for each leaf, a parent between its children."""
     children: dict[str, list[str]] = {}
+    depths = {edges[0][0] if edges else next(iter(clusters), ""): 0}
     for parent, child in edges:
         children.setdefault(parent, []).append(child)
-    root = edges[0][0] if edges else next(iter(clusters), "")
-    depths, leaves = {root: 0}, dict[str, int]()
-    for parent, child in edges:
         depths[child] = depths[parent] + 1
-    for name in sorted(depths, key=lambda each: -depths[each]):
-        leaves[name] = sum(leaves[each] for each in children.get(name, ())) or 1
-    deepest, places = max(depths.values(), default=1) or 1, dict[str, TreeNode]()
-    rooms = [(root, 0.0, 2 * math.pi)] if root else []
-    while rooms:
-        name, begin, end = rooms.pop()
-        angle, far = (begin + end) / 2, depths[name] / deepest
-        x = TREE_W / 2 + (TREE_W / 2 - 70) * far * math.cos(angle)
-        y = TREE_H / 2 + (TREE_H / 2 - 24) * far * math.sin(angle)
-        places[name] = TreeNode(name, x, y, clusters.get(name, 1), x < TREE_W / 2 - 1)
-        for child in sorted(children.get(name, ())):
-            room = (end - begin) * leaves[child] / leaves[name]
-            rooms.append((child, begin, begin + room))
-            begin += room
+    rows = _rows(next(iter(depths)), children)
+    step = (TREE_W - 130) / (max(depths.values()) or 1)
+    places = {
+        name: TreeNode(name, 24 + step * depth, 20 + ROW * rows[name], clusters.get(name, 1))
+        for name, depth in depths.items()
+    }
     links = [(places[a], places[b], by_pair.get((a, b))) for a, b in edges]
-    return {"nodes": list(places.values()), "links": links, "w": TREE_W, "h": TREE_H}
+    tall = 40 + ROW * max(rows.values(), default=0)
+    return {"nodes": list(places.values()), "links": links, "w": TREE_W, "h": tall}
+
+
+def _rows(name: str, children: dict[str, list[str]], first: float = 0.0) -> dict[str, float]:
+    """The row of a name and of all that hangs on it; the smallest branches come first."""
+    rows, row = dict[str, float](), first
+    own = children.get(name, [])
+    for child in sorted(own, key=lambda each: (len(_below(each, children)), each)):
+        rows |= _rows(child, children, row)
+        row = max(rows.values()) + 1
+    return rows | {name: (rows[min(own, key=rows.__getitem__)] + max(rows[c] for c in own)) / 2
+                   if own else first}  # fmt: skip
+
+
+def _below(name: str, children: dict[str, list[str]]) -> list[str]:
+    own = children.get(name, [])
+    return own + [each for child in own for each in _below(child, children)]

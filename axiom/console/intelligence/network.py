@@ -13,8 +13,10 @@ from typing import Any
 
 from axiom.model import ALLOWED_ENDS, EdgeType
 
-W, H = 1120.0, 720.0
+W, H = 1120.0, 700.0
 CROWDED = 26  # more neighbours than these stand on two rings
+# how far neighbours are, alone and with what is behind them; every second one, if crowded
+_FAR = ((0.95, 0.68), (0.6, 0.42))
 Key = tuple[str, str]  # label and key
 
 
@@ -81,7 +83,7 @@ def lay_out(edges: Sequence[Mapping[str, Any]], centre: Key) -> Network:
     places: dict[Key, Node] = {centre: _node(centre, names.get(centre, centre[1]), 0, 0, 0)}
     for n, key in enumerate(near):
         angle = 2 * math.pi * n / len(near) - math.pi / 2
-        far = 0.86 if len(near) > CROWDED and n % 2 else 0.62
+        far = _FAR[len(parents) > len(near)][len(near) > CROWDED and n % 2]
         places[key] = _node(key, names[key], angle, far, 1)
     for key, node in _beyond(parents, near, names):
         places.setdefault(key, node)
