@@ -34,7 +34,11 @@ def find(reply: str, text: str, market: str, kinds: list[str], limit: int) -> No
 
 
 def ask(
-    text: str, market: str, kinds: Collection[str] = KINDS, limit: int = 10, wait_s: float = WAIT_S
+    text: str,
+    market: str,
+    kinds: Collection[str] = KINDS,
+    limit: int = 10,
+    wait_s: float | None = None,
 ) -> list[dict[str, Any]]:
     """Have a worker of the `cpu` queue search; see `axiom.stores.search.Search`.
 
@@ -44,6 +48,7 @@ def ask(
     """
     from axiom.tasks.client import send
 
+    wait_s = WAIT_S if wait_s is None else wait_s
     reply = f"axiom:reply:{uuid.uuid4().hex}"
     asked = {"reply": reply, "text": text, "market": market, "kinds": list(kinds), "limit": limit}
     send("axiom.tasks.search.find", asked, expires=wait_s)

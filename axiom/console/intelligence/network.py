@@ -13,7 +13,7 @@ from typing import Any
 
 from axiom.model import ALLOWED_ENDS, EdgeType
 
-W, H = 1120.0, 700.0
+W, H = 1120.0, 760.0
 CROWDED = 26  # more neighbours than these stand on two rings
 # how far neighbours are, alone and with what is behind them; every second one, if crowded
 _FAR = ((0.95, 0.68), (0.6, 0.42))
@@ -123,7 +123,7 @@ def _beyond(
 
 
 def _node(key: Key, name: str, angle: float, far: float, ring: int) -> Node:
-    wide, tall = W / 2 - 190, H / 2 - 120  # room for names
+    wide, tall = W / 2 - 190, H / 2 - 150  # room for names
     x, y = W / 2 + wide * far * math.cos(angle), H / 2 + tall * far * math.sin(angle)
     turn = math.degrees(math.atan2(y - H / 2, x - W / 2)) if ring else 0.0
     return Node(*key, name, x, y, turn, ring)

@@ -127,6 +127,7 @@
 
   function ready() {
     picture.querySelector(".zoom")?.removeAttribute("hidden");
+    picture.scrollLeft = (picture.scrollWidth - picture.clientWidth) / 2;
     mark(new URLSearchParams(location.search).get("edge"));
   }
   ready();
