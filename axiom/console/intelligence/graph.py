@@ -69,13 +69,11 @@ def around(
     Each type has its turn, the surest first: correlations, which are many, hide nothing. Of
     claims that say the same from several sources the surest is there, with their number, `told`.
     """
-    found = [
-        edge
-        for kinds in (CLAIMED, (EdgeType.CORRELATED_WITH,))
-        for edge in reading.graph.neighbourhood(
-            key, reading.market, depth, as_of, limit=2 * limit, label=label, types=kinds
-        )
-    ]
+    asked: dict[str, Any] = {"as_of": as_of, "limit": 2 * limit, "label": label}
+    near, market = reading.graph.neighbourhood, reading.market
+    # correlations are many: none of the second step, where they would be all there is
+    found = near(key, market, depth, types=CLAIMED, **asked)
+    found += near(key, market, 1, types=(EdgeType.CORRELATED_WITH,), **asked)
     claims = Counter(_claim(edge) for edge in found)
     first = {_claim(edge): edge for edge in reversed(found)}
     counts = Counter(kind for kind, _, _ in first)

@@ -49,11 +49,12 @@ SELECT events.* FROM events
 JOIN events AS one ON one.market = events.market AND one.line_id = events.line_id
 WHERE one.id = %(event)s ORDER BY events.published_at DESC, events.id LIMIT %(limit)s;
 
--- :lines story lines that went on lately, by how many stories they have
+-- :lines story lines that went on lately, among the newest thousand stories
 SELECT line_id, count(*) AS stories, min(first_told_at) AS began_at, max(published_at) AS last_at,
        (array_agg(headline ORDER BY published_at DESC, id))[1] AS headline
 FROM events WHERE market = %(market)s AND line_id IN (
-    SELECT line_id FROM events WHERE market = %(market)s AND published_at >= %(since)s)
+    SELECT line_id FROM events WHERE market = %(market)s AND published_at >= %(since)s
+    ORDER BY published_at DESC, id DESC LIMIT 1000)
 GROUP BY line_id HAVING count(*) > 1
 ORDER BY max(published_at) DESC, line_id LIMIT %(limit)s;
 
