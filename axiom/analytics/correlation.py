@@ -94,20 +94,25 @@ def correlate(
     import numpy as np
 
     shape = left.z.shape[1], right.z.shape[1]
-    r, n, one, other, s, extra = (scratch or Scratch()).blocks(6, shape)
+    least = max(min_n, 2)
+    r, n, one, other, both = (scratch or Scratch()).blocks(5, shape)
     np.matmul(left.z.T, right.z, out=r)
     np.add.outer(left.counts, right.counts - float(len(left.z)), out=n)
+    enough = left.counts.min(initial=np.inf) + right.counts.min(initial=np.inf) >= least + len(
+        left.z
+    )
     if left.missing.nnz and right.missing.nnz:
         n += left.missing.astype(np.float32) @ right.absent
     with np.errstate(invalid="ignore", divide="ignore"):
-        _variances(left, right, n, r, (one, other, s, extra))
-        weak = _odd(one, n, left) | _odd(other, n, left)
-        one *= other
-        np.sqrt(one, out=one)
-        r /= one
+        _variances(left, right, n, r, (one, other, both))
+        np.multiply(one, other, out=both)
+        # neither is above T; the least is no number where a pair has nothing in common
+        sound = both.min(initial=np.inf) >= _ODD * len(left.z) ** 2
+        weak = np.False_ if sound else (one < _ODD * n) | (other < _ODD * n)
+        r /= np.sqrt(both, out=both)
     no = left.flat[:, None] | right.flat
-    if n.min(initial=min_n) < max(min_n, 2):
-        no = no | (n < max(min_n, 2))
+    if not enough:
+        no = no | (n < least)
     if np.any(weak):
         _again(r, np.nonzero(weak & ~no), left.values, right.values)
     np.clip(r, -1.0, 1.0, out=r)
@@ -116,46 +121,33 @@ def correlate(
     return r, n
 
 
-def _odd(variance: Array, n: Array, columns: Columns) -> Any:
-    """Where little of the variance is left; one False where that is nowhere."""
-    import numpy as np
-
-    # the least is no number where a pair has nothing in common
-    enough = variance.min(initial=np.inf) >= _ODD * len(columns.z)
-    return np.False_ if enough else variance < _ODD * n
-
-
 def _variances(
     left: Columns, right: Columns, n: Array, products: Array, blocks: tuple[Array, ...]
 ) -> None:
     """Take the product of the means off `products`; fill the first two blocks with variances."""
     import numpy as np
 
-    one, other, s, extra = blocks
+    one, other, mean = blocks
     width, gaps = len(left.counts), right.missing.nnz
     mine = right.missing @ left.both if gaps else None  # what the other's gaps take from the sums
     theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
+    one[:] = left.sums[:, None]
+    other[:] = right.sums
     if mine is not None:
-        np.negative(mine[:, :width].T, out=s)
-        np.subtract(left.sums[:, None], mine[:, width:].T, out=one)
-        np.multiply(s, s, out=extra)
-        extra /= n
-        one -= extra
-    else:
-        one[:] = left.sums[:, None]
+        sums = np.ascontiguousarray(mine[:, :width].T)
+        one -= mine[:, width:].T
+        np.divide(sums, n, out=mean)
+        if theirs is not None:
+            # a side whose partner has no gaps has the mean zero
+            products -= mean * theirs[:, : len(right.counts)]
+        sums *= mean
+        one -= sums
     if theirs is not None:
         sums, squares = np.hsplit(theirs, 2)
-        np.subtract(right.sums, squares, out=other)
-        np.multiply(sums, sums, out=extra)
-        extra /= n
-        other -= extra
-    else:
-        other[:] = right.sums
-    if mine is not None and theirs is not None:
-        # a side whose partner has no gaps has the mean zero
-        s *= sums
-        s /= n
-        products += s
+        other -= squares
+        np.divide(sums, n, out=mean)
+        mean *= sums
+        other -= mean
 
 
 def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:

@@ -146,67 +146,77 @@ def _tile(
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    length = len(left.columns.values)
-    *block, tested, n_test, wild = more.blocks(len(FIELDS) + 3, r.shape)
-    n_eff = block[FIELDS.index("n_eff")]
-    np.matmul(left.tested.T, right.tested, out=tested)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tested /= n
-        np.clip(tested, -1.0, 1.0, out=tested)
-        np.copyto(wild, left.squares.T @ right.squares)
-        wild /= n
-        np.divide(n, _tail_without(left, right, tested, wild), out=n_test)
-        np.divide(n, _tail(left, right, tested, n, wild), out=n_eff)
-    n_test /= compute_inflation(left.rest, right.rest, length)
-    n_eff /= compute_inflation(left.memory, right.memory, length)
-    np.maximum(n_test, LEAST_N, out=n_test)
-    np.maximum(n_eff, LEAST_N, out=n_eff)
-    found = (r, n, n_eff, *compute_interval(r, n_eff, method), compute_p_value(tested, n_test))
-    none = np.isnan(r)
+    found = (r, n, *_judged(left, right, r, n, method))
+    block: Array = more.blocks(len(FIELDS), r.shape)
     for field, values in zip(block, found, strict=True):
         np.copyto(field, values)
-        if none.any():
-            field[none] = np.nan
-    # it varies, but its innovations do not
-    block[-1][np.isnan(block[-1]) & ~none] = 1.0
-    whole: Array = more.stack(len(FIELDS), r.shape)
-    return whole
+    none = np.isnan(r)
+    if none.any():
+        block[:, none] = np.nan
+    return block
 
 
-def _tail_without(left: Side, right: Side, r: Array, wild: Array) -> Array:
+def _judged(
+    left: Side, right: Side, r: Array, n: Array, method: str
+) -> tuple[Array, Array, Array, Array]:
+    """Return `n_eff`, `low`, `high` and `p` of a tile."""
+    import numpy as np
+
+    length = len(left.tested)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = 1 / n
+        tested = left.tested.T @ right.tested
+        tested *= share
+        np.clip(tested, -1.0, 1.0, out=tested)
+        squared = tested * tested
+        rest = 1 - squared
+        wild = np.multiply(left.squares.T @ right.squares, share, dtype=float)
+        by = _tail(left, right, tested, share, squared, rest, wild)
+        by *= compute_inflation(left.memory, right.memory, length)
+        n_eff = n * rest
+        n_test = n_eff / _tail_without(left, right, squared, rest, wild)
+        n_eff *= rest
+        n_eff /= by
+        n_test /= compute_inflation(left.rest, right.rest, length)
+    np.fmax(n_eff, LEAST_N, out=n_eff)
+    np.fmax(n_test, LEAST_N, out=n_test)
+    p = compute_p_value(tested, n_test)
+    # where it varies, but its innovations do not
+    if np.isnan(p).any():
+        p[np.isnan(p)] = 1.0
+    return n_eff, *compute_interval(r, n_eff, method), p
+
+
+def _tail_without(left: Side, right: Side, squared: Array, rest: Array, wild: Array) -> Array:
     """How much days that are wild for both inflate the variance of r where there is no relation.
 
-    `wild` is the mean of z_i^2 z_j^2. What of it a linear relation explains, at least r^2
-    times the lesser fourth moment, is taken off: (wild - r^2 m4) / (1 - r^2), at least 1.
-    Source: White, Econometrica 48, 1980.
+    `wild` is the mean of z_i^2 z_j^2, and written over. What of it a linear relation explains,
+    at least r^2 times the lesser fourth moment, is taken off: (wild - r^2 m4) / (1 - r^2), at
+    least 1. Returned times `rest`, 1 - r^2. Source: White, Econometrica 48, 1980.
     """
     import numpy as np
 
-    squared = r * r
-    found: Array = wild - squared * np.minimum.outer(left.fourth, right.fourth)
-    found /= 1 - squared
-    return np.fmax(found, 1.0, out=found)
+    wild -= squared * np.minimum.outer(left.fourth, right.fourth)
+    return np.fmax(wild, rest, out=wild)
 
 
-def _tail(left: Side, right: Side, r: Array, n: Array, wild: Array) -> Array:
-    """How much such days inflate the variance of r, at least 1; `wild` is written over.
+def _tail(
+    left: Side, right: Side, r: Array, share: Array, squared: Array, rest: Array, wild: Array
+) -> Array:
+    """How much such days inflate the variance of r, at least 1; `share` is 1 / n.
 
     With m_ab the mean of z_i^a z_j^b, the variance of r that holds whatever the distribution,
     m22 - r (m31 + m13) + r^2 (m40 + m04 + 2 m22) / 4, over that of the normal, (1 - r^2)^2.
-    Source: Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
+    Returned times the latter. Source: Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35,
+    1982.
     """
     import numpy as np
 
-    squared = r * r
-    wild *= 1 + squared / 2
-    odd = (left.cubes.T @ right.turned).astype(float)
-    odd *= r
-    odd /= n
-    wild -= odd
-    squared /= 4
-    wild += squared * np.add.outer(left.fourth, right.fourth)
-    squared *= -4
-    squared += 1
-    squared *= squared
-    wild /= squared
-    return np.fmax(wild, 1.0, out=wild)
+    found: Array = wild / 2
+    found += np.add.outer(left.fourth / 4, right.fourth / 4)
+    found *= squared
+    found += wild
+    odd = r * share
+    odd *= left.cubes.T @ right.turned
+    found -= odd
+    return np.fmax(found, rest * rest, out=found)

@@ -32,18 +32,14 @@ class Scratch(threading.local):
 
         self._kept: Any = np.empty((0, 0))
 
-    def blocks(self, count: int, shape: tuple[int, int]) -> list[Any]:
-        """Return arrays of that shape; they hold what they held."""
+    def blocks(self, count: int, shape: tuple[int, int]) -> Any:
+        """Return arrays of that shape, (count, *shape); they hold what they held."""
         import numpy as np
 
         size = shape[0] * shape[1]
         if self._kept.shape[0] < count or self._kept.shape[1] < size:
             self._kept = np.empty((count, size))
-        return [each[:size].reshape(shape) for each in self._kept[:count]]
-
-    def stack(self, count: int, shape: tuple[int, int]) -> Any:
-        """Return the first arrays as one, (count, *shape)."""
-        return self._kept[:count, : shape[0] * shape[1]].reshape(count, *shape)
+        return self._kept[:count, :size].reshape(count, *shape)
 
 
 def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
