@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from axiom.analytics.tiles import Scratch, cuts, on_all_processors, upper_tiles
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips, upper_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -93,61 +93,67 @@ def correlate(
     """
     import numpy as np
 
-    shape = left.z.shape[1], right.z.shape[1]
-    least = max(min_n, 2)
-    r, n, one, other, both = (scratch or Scratch()).blocks(5, shape)
+    r, n = (scratch or Scratch()).blocks(2, (len(left.counts), len(right.counts)))
     np.matmul(left.z.T, right.z, out=r)
     np.add.outer(left.counts, right.counts - float(len(left.z)), out=n)
-    enough = left.counts.min(initial=np.inf) + right.counts.min(initial=np.inf) >= least + len(
-        left.z
-    )
     if left.missing.nnz and right.missing.nnz:
         n += left.missing.astype(np.float32) @ right.absent
+    # what the other's gaps take from the sums
+    mine = right.missing @ left.both if right.missing.nnz else None
+    theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
+    for rows in strips(len(r)):
+        _divide(left, right, rows, r[rows], n[rows], mine, theirs, max(min_n, 2))
+    return r, n
+
+
+def _divide(
+    left: Columns, right: Columns, rows: slice, r: Array, n: Array, mine: Array | None,
+    theirs: Array | None, min_n: int,
+) -> None:  # fmt: skip
+    """Make correlations of some rows of products, in place."""
+    import numpy as np
+
     with np.errstate(invalid="ignore", divide="ignore"):
-        _variances(left, right, n, r, (one, other, both))
-        np.multiply(one, other, out=both)
+        one, other = _variances(left, right, rows, r, n, mine, theirs)
+        both = one * other
         # neither is above T; the least is no number where a pair has nothing in common
         sound = both.min(initial=np.inf) >= _ODD * len(left.z) ** 2
         weak = np.False_ if sound else (one < _ODD * n) | (other < _ODD * n)
         r /= np.sqrt(both, out=both)
-    no = left.flat[:, None] | right.flat
-    if not enough:
-        no = no | (n < least)
+    no = left.flat[rows, None] | right.flat
+    if n.min(initial=min_n) < min_n:
+        no = no | (n < min_n)
     if np.any(weak):
-        _again(r, np.nonzero(weak & ~no), left.values, right.values)
+        _again(r, np.nonzero(weak & ~no), left.values[:, rows], right.values)
     np.clip(r, -1.0, 1.0, out=r)
     if no.any():
         r[no] = np.nan
-    return r, n
 
 
 def _variances(
-    left: Columns, right: Columns, n: Array, products: Array, blocks: tuple[Array, ...]
-) -> None:
-    """Take the product of the means off `products`; fill the first two blocks with variances."""
+    left: Columns, right: Columns, rows: slice, products: Array, n: Array, mine: Array | None,
+    theirs: Array | None,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Take the product of the means off `products`; return both variances, times n."""
     import numpy as np
 
-    one, other, mean = blocks
-    width, gaps = len(left.counts), right.missing.nnz
-    mine = right.missing @ left.both if gaps else None  # what the other's gaps take from the sums
-    theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
-    one[:] = left.sums[:, None]
-    other[:] = right.sums
+    one, other = np.empty(n.shape), np.empty(n.shape)
+    one[:], other[:] = left.sums[rows, None], right.sums
     if mine is not None:
-        sums = np.ascontiguousarray(mine[:, :width].T)
-        one -= mine[:, width:].T
-        np.divide(sums, n, out=mean)
+        sums, squares = (each[:, rows].T for each in np.hsplit(mine, 2))
+        one -= squares
+        sums = np.ascontiguousarray(sums)
+        mean = sums / n
         if theirs is not None:
             # a side whose partner has no gaps has the mean zero
-            products -= mean * theirs[:, : len(right.counts)]
-        sums *= mean
-        one -= sums
+            products -= mean * theirs[rows, : len(right.counts)]
+        one -= np.multiply(sums, mean, out=mean)
     if theirs is not None:
-        sums, squares = np.hsplit(theirs, 2)
+        sums, squares = np.hsplit(theirs[rows], 2)
         other -= squares
-        np.divide(sums, n, out=mean)
-        mean *= sums
-        other -= mean
+        mean = sums / n
+        other -= np.multiply(sums, mean, out=mean)
+    return one, other
 
 
 def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:

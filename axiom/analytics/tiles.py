@@ -9,13 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-TILE = 256
+TILE = 256  # enough for products; what they read is the most of what they cost
+STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
 def cuts(part: slice) -> list[slice]:
     """Return a stretch of columns in pieces of at most `TILE`."""
     return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
+
+
+def strips(rows: int) -> list[slice]:
+    """Return the rows of a tile in pieces of at most `STRIP`."""
+    return [slice(at, min(at + STRIP, rows)) for at in range(0, rows, STRIP)]
 
 
 def upper_tiles(size: int) -> list[tuple[slice, slice]]:
