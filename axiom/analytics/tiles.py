@@ -9,13 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-TILE = 256
+TILE = 256  # enough for products; what they read is the most of what they cost
+STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
 def cuts(part: slice) -> list[slice]:
     """Return a stretch of columns in pieces of at most `TILE`."""
     return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
+
+
+def strips(rows: int) -> list[slice]:
+    """Return the rows of a tile in pieces of at most `STRIP`."""
+    return [slice(at, min(at + STRIP, rows)) for at in range(0, rows, STRIP)]
 
 
 def upper_tiles(size: int) -> list[tuple[slice, slice]]:
@@ -32,18 +38,14 @@ class Scratch(threading.local):
 
         self._kept: Any = np.empty((0, 0))
 
-    def blocks(self, count: int, shape: tuple[int, int]) -> list[Any]:
-        """Return arrays of that shape; they hold what they held."""
+    def blocks(self, count: int, shape: tuple[int, int]) -> Any:
+        """Return arrays of that shape, (count, *shape); they hold what they held."""
         import numpy as np
 
         size = shape[0] * shape[1]
         if self._kept.shape[0] < count or self._kept.shape[1] < size:
             self._kept = np.empty((count, size))
-        return [each[:size].reshape(shape) for each in self._kept[:count]]
-
-    def stack(self, count: int, shape: tuple[int, int]) -> Any:
-        """Return the first arrays as one, (count, *shape)."""
-        return self._kept[:count, : shape[0] * shape[1]].reshape(count, *shape)
+        return self._kept[:count, :size].reshape(count, *shape)
 
 
 def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
