@@ -127,7 +127,8 @@
 
   function ready() {
     picture.querySelector(".zoom")?.removeAttribute("hidden");
-    picture.scrollLeft = (picture.scrollWidth - picture.clientWidth) / 2;
+    const view = picture.querySelector(".view"); // where the screen is narrow
+    if (view) view.scrollLeft = (view.scrollWidth - view.clientWidth) / 2;
     mark(new URLSearchParams(location.search).get("edge"));
   }
   ready();

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -118,6 +120,10 @@ def test_an_edge_shows_what_it_rests_on_and_each_version(
     told = client.get("/api/v1/graph/edge", params={"key": key}).json()
     assert told["evidence"]["span"] == LEADS.span
     assert len(told["versions"]) == 1
+    [open_edge] = client.get("/api/v1/graph?of=AAPL").json()["edges"]
+    page = client.get("/graph", params={"of": "AAPL", "edge": open_edge["evidence"]["key"]}).text
+    assert "makes chips" in page
+    assert f"{LATER:%H:%M}" not in page.split("recorded here")[1].split("versions")[0]
     assert client.get("/api/v1/graph/edge?key=nothing").status_code == 404
 
 
@@ -386,9 +392,6 @@ def test_each_answer_of_the_api_is_described(client: TestClient) -> None:
 
 
 def test_the_pages_import_nothing_heavy() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from axiom.console.intelligence import routers; routers(); "
         "import axiom.stores.bars, axiom.stores.graph_reading; "
@@ -396,4 +399,15 @@ def test_the_pages_import_nothing_heavy() -> None:
         "& set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_a_question_to_the_graph_brings_no_numpy(graph: GraphStore, here: Settings) -> None:
+    code = (
+        "import sys; from axiom.stores.graph_reading import GraphReader; "
+        "GraphReader(sys.argv[1]).companies('apple'); "
+        "print({'numpy', 'pandas', 'pyarrow'} & set(sys.modules))"
+    )
+    asked = [sys.executable, "-c", code, here.graph_url]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
