@@ -61,13 +61,26 @@ def prepare(values: ArrayLike) -> Columns:
     from scipy.sparse import csr_matrix
 
     x = np.asarray(values, dtype=float)
-    absent = ~np.isfinite(x)
     both = np.empty((len(x), 2 * x.shape[1]))
     z, squares = np.hsplit(both, 2)
-    np.copyto(z, x)
-    z[absent] = 0.0
+    absent, counts, flat = standardise(x, z)
     if absent.any() and np.isinf(x).any():
         x = np.where(absent, np.nan, x)
+    np.multiply(z, z, out=squares)
+    column, row = np.nonzero(absent.T)
+    missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
+    return Columns(x, both, absent.astype(np.float32), missing, counts, squares.sum(axis=0), flat)
+
+
+def standardise(x: Array, z: Array) -> tuple[Array, Array, Array]:
+    """Fill `z` with columns, centred, of mean square one and 0 where missing or flat.
+
+    Return what is missing (T, N), how many are there, and which columns do not vary (N,).
+    """
+    import numpy as np
+
+    absent = ~np.isfinite(x)
+    z[:] = np.where(absent, 0.0, x)
     counts = len(x) - np.count_nonzero(absent, axis=0).astype(float)
     largest = np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0))
     # first to the size of one: neither sums nor squares overflow, whatever the unit
@@ -77,10 +90,7 @@ def prepare(values: ArrayLike) -> Columns:
     spread = np.sqrt(np.einsum("ti,ti->i", z, z) / np.maximum(counts, 1))
     flat = spread <= _FLAT
     z /= np.where(flat, np.inf, spread)
-    np.multiply(z, z, out=squares)
-    column, row = np.nonzero(absent.T)
-    missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
-    return Columns(x, both, absent.astype(np.float32), missing, counts, squares.sum(axis=0), flat)
+    return absent, counts, flat
 
 
 def correlate(

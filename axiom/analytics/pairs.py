@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from axiom.analytics import ranks
-from axiom.analytics.correlation import MIN_N, Columns, correlate, prepare
+from axiom.analytics.correlation import MIN_N, Columns, correlate, prepare, standardise
 from axiom.analytics.innovations import compute_innovations
 from axiom.analytics.significance import (
     LEAST_N,
@@ -58,19 +58,18 @@ def prepare_side(values: Array, method: str) -> Side:
     import numpy as np
 
     x = ranks.rank_columns(values) if method == "spearman" else values
-    columns, tested = prepare(x), prepare(compute_innovations(x))
-    lags, single = lags_of(len(x)), tested.z.astype(np.float32)
-    cubes = single * single * single
-    fourth = np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1)
+    columns, tested = prepare(x), np.empty(x.shape)
+    _, counts, _ = standardise(compute_innovations(x), tested)
+    length, lags = len(x), lags_of(len(x))
+    cubes, turned = np.empty((2, 2 * length, x.shape[1]), dtype=np.float32)
+    cubes[length:] = turned[:length] = single = tested.astype(np.float32)
+    squares = single * single
+    np.multiply(squares, single, out=cubes[:length])
+    turned[length:] = cubes[:length]
+    fourth = np.einsum("ti,ti->i", squares, squares, dtype=float) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
-    return Side(
-        columns=columns,
-        known=Known(memory, compute_autocorrelation(tested.z, lags), fourth),
-        tested=np.ascontiguousarray(tested.z),
-        squares=tested.squares.astype(np.float32),
-        cubes=np.vstack([cubes, single]),
-        turned=np.vstack([single, cubes]),
-    )
+    known = Known(memory, compute_autocorrelation(tested, lags), fourth)
+    return Side(columns, known, tested, squares, cubes, turned)
 
 
 def compute_pairs(
@@ -217,7 +216,8 @@ def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: 
     import numpy as np
 
     wild -= squared * np.minimum.outer(left.fourth, right.fourth)
-    return np.fmax(wild, rest, out=wild)
+    np.fmax(wild, rest, out=wild)
+    return wild
 
 
 def _tail(

@@ -24,14 +24,15 @@ def compute_autocorrelation(z: ArrayLike, lags: int) -> Array:
     """
     import numpy as np
 
-    z = np.asarray(z, dtype=float)
-    total = np.einsum("ti,ti->i", z, z)
-    found = [
-        np.einsum("ti,ti->i", z[:-lag], z[lag:]) for lag in range(1, min(lags, len(z) - 1) + 1)
-    ]
-    sums = np.array(found).reshape(len(found), z.shape[1])
-    ratio: Array = np.divide(sums, total, out=np.zeros_like(sums), where=total > 0).T
-    return np.ascontiguousarray(ratio)
+    by_column = np.ascontiguousarray(np.asarray(z, dtype=float).T)
+    sums = np.empty((len(by_column), min(lags, max(by_column.shape[1] - 1, 0))))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.vecdot(by_column, by_column)
+        for lag in range(1, sums.shape[1] + 1):
+            np.vecdot(by_column[:, :-lag], by_column[:, lag:], out=sums[:, lag - 1])
+    there = total[:, None] > 0
+    ratio: Array = np.divide(sums, total[:, None], out=np.zeros_like(sums), where=there)
+    return ratio
 
 
 def lags_of(length: int) -> int:

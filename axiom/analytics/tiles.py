@@ -11,6 +11,7 @@ from typing import Any
 
 TILE = 256  # enough for products; what they read is the most of what they cost
 STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
+_KEPT = 16 << 20  # bytes
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
@@ -58,6 +59,7 @@ def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
         for part in parts:
             work(part)
         return
+    _keep_freed_memory()
     with (
         _ONE_AT_A_TIME,
         _blas().limit(limits=1, user_api="blas"),
@@ -65,6 +67,17 @@ def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
     ):
         for _ in pool.map(work, parts):
             pass
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed for the next tile, up to twice as much as this.
+
+    GNU's gives the end of the heap back whenever more is free than twice the largest block
+    that was freed so far; to have it back costs more than the sums. Elsewhere this does nothing.
+    """
+    import numpy as np
+
+    np.empty(_KEPT, dtype=np.uint8)
 
 
 @cache
