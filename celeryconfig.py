@@ -28,6 +28,7 @@ task_routes = {
     "axiom.tasks.graph.analyse_company": _analyst,
     "axiom.tasks.events.classify": _analyst,
     "axiom.tasks.correlation.explain": _analyst,
+    "axiom.tasks.search.find": "cpu",
     "axiom.tasks.events.drop_known": "cpu",
     "axiom.tasks.events.embed_events": "cpu",
     "axiom.tasks.graph.embed_profiles": "cpu",
@@ -122,6 +123,6 @@ imports = [
     f"axiom.tasks.{name}"
     for name in (
         *("ingestion", "graph", "events", "correlation"),
-        *("watch", "backfill", "retention", "batches", "pulse", "canary", "health"),
+        *("watch", "backfill", "retention", "batches", "pulse", "canary", "health", "search"),
     )
 ]

@@ -25,6 +25,7 @@ from axiom.stores.accounts import AccountStore
 from axiom.stores.postgres import Postgres
 
 if TYPE_CHECKING:
+    from axiom.console.intelligence.reading import Reading
     from axiom.tasks.services import Services
 
 P = ParamSpec("P")
@@ -71,6 +72,13 @@ class Console:
         limits = {"idle_s": self.settings.console_idle_s}
         longest_s = self.settings.console_session_s
         return Access(AccountStore(self.postgres, longest_s=longest_s, **limits))
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What the pages of Intelligence read."""
+        from axiom.console.intelligence.reading import Reading
+
+        return Reading(self.settings, self.postgres)
 
     @property
     def services(self) -> Services:

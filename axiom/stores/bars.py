@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -23,6 +22,7 @@ from axiom.analytics.bars import (
     compute_action,
     find_gaps,
 )
+from axiom.analytics.hours import load_hours
 from axiom.model import CorporateAction, utcnow
 from axiom.stores.postgres import Postgres, insert_rows, named_queries
 
@@ -107,6 +107,26 @@ class Bars:
             found[row.pop("ticker")].insert(0, row)
         return found
 
+    def standing(
+        self, tickers: Sequence[str], market: str, until: datetime
+    ) -> dict[str, dict[str, Any]]:
+        """Return each ticker's last tick, and the price of the day before: `price_before`."""
+        asked = {"tickers": list(tickers), "market": market, "until": until, "zone": ZONE}
+        return {row["ticker"]: row for row in self._db.query(self._sql["standing"], asked)}
+
+    def known_actions(self, ticker: str, market: str, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the newest splits and dividends as they were announced."""
+        asked = {"ticker": ticker, "market": market, "limit": limit}
+        return self._db.query(self._sql["known_actions"], asked)
+
+    def outliers(self, series: Series, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the newest doubtful ticks within a series: `observed_at`, `price`, `flag`."""
+        asked = {
+            "ticker": series.ticker, "market": series.market, "since": series.since,
+            "until": series.until, "limit": limit,
+        }  # fmt: skip
+        return self._db.query(self._sql["outliers"], asked)
+
     def keep_actions(self, actions: Sequence[CorporateAction], run_id: str) -> int:
         """Keep splits and dividends, each once; return how many were new."""
         rows = [
@@ -141,8 +161,8 @@ class Bars:
             return self._day_gaps(bars, asked, until)
         if asked["market"] in ADJUSTED_AT_SOURCE:
             return []  # it has a price a day: no minute of it is missing
-        minutes = self._calendar.minutes_in_range(bars[0].start_at, until - MINUTE)
-        spans = ((m.to_pydatetime(), m.to_pydatetime() + MINUTE) for m in minutes)
+        minutes = load_hours(CALENDAR).minutes_between(bars[0].start_at, until - MINUTE)
+        spans = ((minute, minute + MINUTE) for minute in minutes)
         seen = {bar.end_at for bar in bars}
         reasons = self._set_aside(asked, MINUTE)
         return list(find_gaps(spans, seen, reasons, timedelta(0), self._now() - REACH))
@@ -152,10 +172,7 @@ class Bars:
     ) -> list[Gap]:
         zone, last = ZoneInfo(ZONE), bars[-1].day
         today = until.astimezone(zone).date()
-        open_days = {
-            each.date()
-            for each in self._calendar.sessions_in_range(str(bars[0].day), str(max(today, last)))
-        }
+        open_days = load_hours(CALENDAR).days_between(bars[0].day, max(today, last))
         days = [bars[0].day + DAY * n for n in range((today - bars[0].day).days)]
         weekdays = [day for day in days if day.weekday() < 5]
         seen = {bar.end_at for bar in bars}
@@ -172,12 +189,6 @@ class Bars:
             end_at = _bar_end(_observed(row), size)
             found.setdefault(end_at, f"{QUARANTINED}: {row['reason']}")
         return found
-
-    @cached_property
-    def _calendar(self) -> Any:
-        import exchange_calendars
-
-        return exchange_calendars.get_calendar(CALENDAR)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

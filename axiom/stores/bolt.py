@@ -84,6 +84,7 @@ def _neo4j() -> Any:
 @contextmanager
 def translated() -> Iterator[None]:
     """Say in an operator's words what the driver raises."""
+    _neo4j()  # first: what imports a part of it imports the whole
     from neo4j.exceptions import AuthError, DriverError, ServiceUnavailable, TransientError
 
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,36 @@ class CorrelationStore:
         """Return the last result of a window and method before a logical time."""
         asked = {"market": market, "window": window, "method": method, "before": before}
         return [Correlation(**row) for row in self._db.query(self._sql["before"], asked)]
+
+    def groups(
+        self, market: str, windows: Sequence[int], methods: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Return the newest result of each window and method: `logical_at`, `shown_until`."""
+        both = [(window, method) for window in windows for method in methods]
+        asked = {"market": market, "windows": [w for w, _ in both], "methods": [m for _, m in both]}
+        return self._db.query(self._sql["groups"], asked)
+
+    def tickers(self, group: Mapping[str, Any], limit: int) -> list[str]:
+        """Return the first tickers of a result, in their order."""
+        rows = self._db.query(self._sql["tickers_of"], {**group, "limit": limit})
+        last = self._db.query(self._sql["last_of"], group) if len(rows) < limit else []
+        return sorted({row["ticker"] for row in rows + last})
+
+    def among(self, group: Mapping[str, Any], tickers: Sequence[str]) -> list[Correlation]:
+        """Return the pairs of a result that lie among some tickers."""
+        asked = {**group, "tickers": list(tickers), "limit": len(tickers) ** 2}
+        return [Correlation(**row) for row in self._db.query(self._sql["among"], asked)]
+
+    def strongest(
+        self, group: Mapping[str, Any], limit: int, ticker: str | None = None
+    ) -> list[Correlation]:
+        """Return the strongest pairs of a result, or of one ticker in it."""
+        asked = {**group, "limit": limit, "ticker": ticker}
+        return [Correlation(**row) for row in self._db.query(self._sql["strongest"], asked)]
+
+    def explained(self, group: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        """Return what was said of changes up to a result, newest first, with `r`, `q` and so on."""
+        return self._db.query(self._sql["explained"], {**group, "limit": limit})
 
     def counts(self, market: str) -> dict[str, Any]:
         """Return the number of `rows` and how many of them are `significant`."""

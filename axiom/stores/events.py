@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from axiom.model import Event, Telling
@@ -11,6 +11,10 @@ from axiom.stores.postgres import Jsonb, Postgres, insert_rows, named_queries
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
+
+Place = tuple[datetime, str]  # of a story: when it was published, and its id
+EVER, NEVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+LOOK = 2000
 
 
 class EventStore:
@@ -58,6 +62,38 @@ class EventStore:
     def newest(self, market: str, limit: int = 20) -> list[dict[str, Any]]:
         """Return the newest stories with their `corroborations`."""
         return self._db.query(self._sql["newest"], {"market": market, "limit": limit})
+
+    def page(
+        self,
+        market: str,
+        *,
+        since: datetime = EVER,
+        kind: str | None = None,
+        ticker: str | None = None,
+        sign: str | None = None,
+        before: Place | None = None,
+        limit: int = 50,
+    ) -> tuple[list[dict[str, Any]], Place | None]:
+        """Return stories with their `corroborations`, newest first, and where to go on.
+
+        `sign` is the likeliest sentiment (for `ticker`, if one is given): "positive", "neutral"
+        or "negative". It is looked for in the next 2000 stories, so that a page may be short.
+        """
+        at, key = before or (NEVER, "")
+        asked = {
+            "market": market, "since": since, "type": kind, "ticker": ticker, "sign": sign,
+            "before": at, "before_id": key, "limit": limit, "look": LOOK if sign else limit,
+        }  # fmt: skip
+        rows = self._db.query(self._sql["looked_at"], asked)
+        if len(rows) == limit:
+            return rows, (rows[-1]["published_at"], rows[-1]["id"])
+        further = self._db.query(self._sql["looked_to"], asked) if sign else []
+        return rows, (further[0]["published_at"], further[0]["id"]) if further else None
+
+    def one(self, market: str, event_id: str) -> dict[str, Any] | None:
+        """Return a story with its `corroborations`."""
+        rows = self._db.query(self._sql["one"], {"market": market, "event": event_id})
+        return rows[0] if rows else None
 
     def told_by(self, event_id: str, limit: int = 100) -> list[dict[str, Any]]:
         """Return the tellings of a story, the earliest first."""

@@ -128,14 +128,16 @@ class GraphReader(Bolt):
         as_of: datetime | None = None,
         valid_at: datetime | None = None,
         limit: int = 200,
+        label: Label = Label.COMPANY,
+        types: Sequence[EdgeType] = tuple(EdgeType),
     ) -> Rows:
         """Return the edges within `depth` (1 or 2) steps of a company, the surest first.
 
+        Or of another node, by its key and label.
+
         The second step goes through the surest of the first, and not through countries.
         """
-        near = self._around(
-            Label.COMPANY, [company], list(EdgeType), market, as_of, valid_at, limit
-        )
+        near = self._around(label, [company], types, market, as_of, valid_at, limit)
         if depth < 2:
             return near
         rows = {row["evidence"]["key"]: row for row in near}
@@ -145,7 +147,10 @@ class GraphReader(Bolt):
                 beyond.setdefault(label, set()).add(key)
         for label in sorted(beyond.keys() - {Label.COUNTRY, Label.EVENT}):
             keys = sorted(beyond[label] - {company})
-            for row in self._around(label, keys, STRUCTURAL, market, as_of, valid_at, limit):
+            second = [each for each in STRUCTURAL if each in types]
+            if not second:
+                break
+            for row in self._around(label, keys, second, market, as_of, valid_at, limit):
                 rows.setdefault(row["evidence"]["key"], row)
         return list(rows.values())[:limit]
 
@@ -179,14 +184,19 @@ class GraphReader(Bolt):
         return this | {"versions": [r["evidence"] for r in rows if r["evidence"]["id"] == claim]}
 
     def timeline(
-        self, company: str, market: str, as_of: datetime | None = None, limit: int = 50
+        self,
+        company: str,
+        market: str,
+        as_of: datetime | None = None,
+        limit: int = 50,
+        label: Label = Label.COMPANY,
     ) -> Rows:
-        """Return what was recorded and what ended at a company, newest first.
+        """Return what was recorded and what ended at a company (or other node), newest first.
 
         Each row is an edge with `at` and `what`: recorded, superseded or closed.
         """
         found = self.query(
-            f"MATCH (a:Company {{key: $company}})-[e]-() WHERE e.market = $market "
+            f"MATCH (a:{label} {{key: $company}})-[e]-() WHERE e.market = $market "
             f"AND e.recorded_at <= $at RETURN {EDGE}",
             company=company, market=market, at=_at(as_of),
         )  # fmt: skip

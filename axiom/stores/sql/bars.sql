@@ -78,3 +78,31 @@ FROM prices
 WHERE source = %(market)s AND observed_at > %(since)s AND observed_at <= %(until)s
   AND (%(tickers)s::text[] IS NULL OR ticker = ANY(%(tickers)s::text[]))
 ORDER BY observed_at, ticker;
+
+-- :standing the last tick of each ticker, and the last one of an earlier day of the exchange
+SELECT wanted.ticker, last.observed_at, last.price, last.currency, last.flag, last.source,
+       last.ingested_at, earlier.price AS price_before, earlier.observed_at AS before_at
+FROM unnest(%(tickers)s::text[]) AS wanted(ticker),
+     LATERAL (SELECT * FROM prices
+              WHERE source = %(market)s AND prices.ticker = wanted.ticker
+                AND observed_at <= %(until)s
+              ORDER BY observed_at DESC LIMIT 1) AS last
+LEFT JOIN LATERAL (
+    SELECT price, observed_at FROM prices
+    WHERE source = %(market)s AND prices.ticker = last.ticker
+      AND observed_at <= ((last.observed_at - interval '1 microsecond') AT TIME ZONE %(zone)s)
+                         ::date::timestamp AT TIME ZONE %(zone)s
+      AND observed_at > last.observed_at - interval '30 days'
+    ORDER BY observed_at DESC LIMIT 1) AS earlier ON true
+ORDER BY wanted.ticker;
+
+-- :known_actions splits and dividends of a ticker, newest first
+SELECT kind, ex_date, amount, currency, recorded_at FROM corporate_actions
+WHERE source = %(market)s AND ticker = %(ticker)s
+ORDER BY ex_date DESC, kind LIMIT %(limit)s;
+
+-- :outliers doubtful ticks of a ticker, newest first
+SELECT observed_at, price, flag FROM prices
+WHERE source = %(market)s AND ticker = %(ticker)s AND flag IS NOT NULL
+  AND observed_at > %(since)s AND observed_at <= %(until)s
+ORDER BY observed_at DESC LIMIT %(limit)s;

@@ -25,3 +25,53 @@ WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
 -- :count rows of a market, and how many of them are significant
 SELECT count(*) AS rows, count(*) FILTER (WHERE q < 0.05) AS significant
 FROM correlations WHERE market = %(market)s;
+
+-- :groups the newest result of each window and method
+SELECT %(market)s AS market, wanted.window_days AS "window", wanted.method, last.logical_at,
+       last.shown_until, last.run_id
+FROM unnest(%(windows)s::int[], %(methods)s::text[]) AS wanted (window_days, method),
+     LATERAL (SELECT logical_at, shown_until, run_id FROM correlations
+              WHERE market = %(market)s AND window_days = wanted.window_days
+                AND method = wanted.method
+              ORDER BY logical_at DESC LIMIT 1) AS last;
+
+-- :tickers_of a result, each once; it stops where there are too many for a drawing
+WITH RECURSIVE found AS (
+    (SELECT a FROM correlations WHERE market = %(market)s AND window_days = %(window)s
+       AND method = %(method)s AND logical_at = %(logical_at)s ORDER BY a LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.a FROM correlations AS c
+            WHERE c.market = %(market)s AND c.window_days = %(window)s AND c.method = %(method)s
+              AND c.logical_at = %(logical_at)s AND c.a > found.a ORDER BY c.a LIMIT 1)
+    FROM found WHERE found.a IS NOT NULL)
+SELECT a AS ticker FROM found WHERE a IS NOT NULL LIMIT %(limit)s;
+
+-- :last_of the tickers of a result, the one that is never first in a pair
+SELECT max(b) AS ticker FROM correlations
+WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
+  AND logical_at = %(logical_at)s HAVING max(b) IS NOT NULL;
+
+-- :among the pairs of a result that lie among some tickers
+SELECT a, b, window_days AS "window", method, n, r, low, high, p, q, n_eff, q_by, shrunk, cleaned,
+       break_q, lag, lag_r, lag_q
+FROM correlations
+WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
+  AND logical_at = %(logical_at)s AND a = ANY(%(tickers)s) AND b = ANY(%(tickers)s)
+LIMIT %(limit)s;
+
+-- :strongest pairs of a result, of a ticker if one is given
+SELECT a, b, window_days AS "window", method, n, r, low, high, p, q, n_eff, q_by, shrunk, cleaned,
+       break_q, lag, lag_r, lag_q
+FROM correlations
+WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
+  AND logical_at = %(logical_at)s
+  AND (%(ticker)s::text IS NULL OR a = %(ticker)s OR b = %(ticker)s)
+ORDER BY abs(r) DESC, a, b LIMIT %(limit)s;
+
+-- :explained what was said of changes, newest first, with the pair's numbers at that time
+SELECT explanations.*, c.r, c.low, c.high, c.q, c.n
+FROM explanations
+LEFT JOIN correlations AS c USING (market, window_days, method, logical_at, a, b)
+WHERE explanations.market = %(market)s AND explanations.window_days = %(window)s
+  AND explanations.method = %(method)s AND explanations.logical_at <= %(logical_at)s
+ORDER BY explanations.logical_at DESC, a, b LIMIT %(limit)s;

@@ -49,14 +49,49 @@ SELECT events.* FROM events
 JOIN events AS one ON one.market = events.market AND one.line_id = events.line_id
 WHERE one.id = %(event)s ORDER BY events.published_at DESC, events.id LIMIT %(limit)s;
 
--- :lines story lines that went on lately, by how many stories they have
+-- :lines story lines that went on lately, among the newest thousand stories
 SELECT line_id, count(*) AS stories, min(first_told_at) AS began_at, max(published_at) AS last_at,
        (array_agg(headline ORDER BY published_at DESC, id))[1] AS headline
 FROM events WHERE market = %(market)s AND line_id IN (
-    SELECT line_id FROM events WHERE market = %(market)s AND published_at >= %(since)s)
+    SELECT line_id FROM events WHERE market = %(market)s AND published_at >= %(since)s
+    ORDER BY published_at DESC, id DESC LIMIT 1000)
 GROUP BY line_id HAVING count(*) > 1
 ORDER BY max(published_at) DESC, line_id LIMIT %(limit)s;
 
 -- :counts stories and tellings of a market
 SELECT (SELECT count(*) FROM events WHERE market = %(market)s) AS events,
        (SELECT count(*) FROM tellings WHERE market = %(market)s) AS tellings;
+
+-- :looked_at a page of stories as they are filtered, newest first; of a sentiment: those of the
+-- next two thousand that have it
+WITH looked AS MATERIALIZED (
+    SELECT * FROM events
+    WHERE market = %(market)s AND published_at >= %(since)s
+      AND (published_at, id) < (%(before)s, %(before_id)s)
+      AND (%(type)s::text IS NULL OR type = %(type)s)
+      AND (%(ticker)s::text IS NULL OR tickers @> ARRAY[%(ticker)s::text])
+    ORDER BY published_at DESC, id DESC LIMIT %(look)s)
+SELECT looked.*, (SELECT count(DISTINCT tellings.source) FROM tellings
+                  WHERE event_id = looked.id AND tellings.source <> looked.source)
+       AS corroborations
+FROM looked
+WHERE %(sign)s::text IS NULL OR EXISTS (
+    SELECT FROM jsonb_each(sentiment) AS each (ticker, said)
+    WHERE (%(ticker)s::text IS NULL OR each.ticker = %(ticker)s)
+      AND (said ->> %(sign)s)::float >= greatest((said ->> 'positive')::float,
+           (said ->> 'neutral')::float, (said ->> 'negative')::float))
+ORDER BY published_at DESC, id DESC LIMIT %(limit)s;
+
+-- :looked_to the last of the stories that such a page has looked at
+SELECT published_at, id FROM events
+WHERE market = %(market)s AND published_at >= %(since)s
+  AND (published_at, id) < (%(before)s, %(before_id)s)
+  AND (%(type)s::text IS NULL OR type = %(type)s)
+  AND (%(ticker)s::text IS NULL OR tickers @> ARRAY[%(ticker)s::text])
+ORDER BY published_at DESC, id DESC OFFSET %(look)s - 1 LIMIT 1;
+
+-- :one story, with its corroborations
+SELECT events.*, (SELECT count(DISTINCT tellings.source) FROM tellings
+                  WHERE event_id = events.id AND tellings.source <> events.source)
+       AS corroborations
+FROM events WHERE market = %(market)s AND id = %(event)s;
