@@ -247,7 +247,9 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     )  # fmt: skip
     one.link_events([event], "run")
     queries = event_store.named_queries("events")
-    return found.texts | {queries["insert_events"], queries["insert_tellings"]}
+    return found.texts | {
+        queries[name] for name in ("insert_events", "insert_tellings", "join_lines")
+    }
 
 
 def test_there_are_many_kinds_of_injections_in_all_places() -> None:
