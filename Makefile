@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# most of the long tests wait for processes: three at once, also on two cores
+JOBS   ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up test check bench lock clean
@@ -25,8 +27,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 up: setup  ## Start everything (ARGS=--once: run each pipeline once and stop)
 	@$(BIN)/axiom up $(ARGS)
 
-test: setup  ## Run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup  ## Run all tests (JOBS=1: one after the other; ARGS: for pytest)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: setup  ## Lint, types, layers
 	@$(BIN)/ruff check .

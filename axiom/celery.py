@@ -22,6 +22,7 @@ from celery.signals import (
 from axiom.config import settings
 from axiom.errors import ConfigError
 from axiom.importing import without
+from axiom.memory import trim
 
 # structlog would use the one for tracebacks, redis the other to measure itself: 3 and 2 MB in
 # each process
@@ -62,7 +63,7 @@ def _date(headers: dict[str, Any], **_: Any) -> None:
 @celeryd_after_setup.connect(weak=False)
 def _share_memory(**_: Any) -> None:
     # the collector writes to each object that it looks at, and so unshares its page
-    gc.collect()
+    trim()
     gc.freeze()
 
 

@@ -195,6 +195,10 @@ class Settings(BaseSettings):
         if self.analyst == "claude" and not self.anthropic_api_key.get_secret_value():
             problem = "is claude, but ANTHROPIC_API_KEY is not set; set it, or use local"
             raise ConfigError("AXIOM_ANALYST", problem)
+        for field in ("claude_small", "claude_large") if self.analyst == "claude" else ():
+            if (model := getattr(self, field)) not in _priced():
+                problem = f"{model} has no price; use one of {', '.join(_priced())}"
+                raise ConfigError(f"AXIOM_{field.upper()}", problem)
         return self
 
     def require(self, field: str) -> str:
@@ -227,6 +231,11 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             raise ConfigError("AXIOM_DATA_DIR", f"cannot read {SERVERS_FILE}: {error}") from error
         return found
+
+
+def _priced() -> list[str]:
+    prices = Path(__file__).parent / "data" / "claude_prices.json"
+    return list(json.loads(prices.read_text())["models"])
 
 
 def _password_of(url: str) -> str:

@@ -371,6 +371,8 @@ def budget(load: Load, *, short: bool) -> list[Figure]:
     with suppress(TimeoutError):
         until(lambda: _all_asked(load, run, tasks), 120)
         until(_quiet(load, 5), 60)  # several looks at the budget
+        # one that looks at this very moment is running
+        until(lambda: not Counter(step["state"] for step in load.steps([run]))["running"], 30)
     spent = usd(sum(row["nano_dollars"] for row in load.paid()))
     answered = len(load.paid())
     steps = Counter(

@@ -4,20 +4,21 @@ In one run, on the same cores: pandas' `DataFrame.corr`; one dense matrix produc
 shape, `X.T @ X`, which is the limit (NumPy does half of the multiplications, since it sees
 that the result is symmetric; `A.T @ X` with A another matrix does all of them); Pearson with
 n; and the full output: r, n, effective n, interval, p, q and shrinkage. Memory is the peak of
-a process of its own, above what it held before, in matrices of N x N doubles. What is
-repeated is repeated in turns, and the median counts.
+a process of its own, above what it held before, in matrices of N x N doubles. All take turns,
+pandas once, and the median counts. Where other work shares the cores, the ratio of processor
+times says more than that of wall times.
 
     python benchmarks/correlation.py [N ...]
 """
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,17 +70,24 @@ def filled(name: str, x: Array) -> Array:
     return np.nan_to_num(x) if name in ("X.T @ X", "A.T @ X") else x
 
 
-def times(size: int) -> dict[str, float]:
-    x, spent = draw(size), dict[str, list[float]]()
-    for turn in range(9 if size <= 2000 else 5):
+def times(size: int) -> dict[str, tuple[float, float]]:
+    """Median wall and processor seconds."""
+    x, spent = draw(size), dict[str, list[tuple[float, float]]]()
+    for work in WORK.values():
+        work(np.nan_to_num(draw(30)))  # imports
+    for turn in range(11 if size <= 2000 else 5):
         for name, work in WORK.items():
             if turn and name == "pandas":
                 continue
             given = filled(name, x)
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             work(given)
-            spent.setdefault(name, []).append(time.perf_counter() - began)
-    return {name: statistics.median(each) for name, each in spent.items()}
+            now = time.perf_counter() - began, time.process_time() - used
+            spent.setdefault(name, []).append(now)
+    medians = {
+        name: map(statistics.median, zip(*each, strict=True)) for name, each in spent.items()
+    }
+    return {name: (wall, cpu) for name, (wall, cpu) in medians.items()}
 
 
 def peak(name: str, size: int) -> float:
@@ -89,12 +97,19 @@ def peak(name: str, size: int) -> float:
 
 
 def tell_peak(name: str, size: int) -> None:
-    WORK[name](filled(name, draw(30)))  # imports, and the threads' own memory
+    WORK[name](np.nan_to_num(draw(600)))  # imports, and the threads' own memory
     x = filled(name, draw(size))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    before = resident("VmRSS")
     kept = WORK[name](x)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print((resident("VmHWM") - before) / 1024)
     del kept
+
+
+def resident(field: str) -> int:
+    """KB, as Linux counts them."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def main() -> None:
@@ -103,14 +118,17 @@ def main() -> None:
         return
     sizes = [int(each) for each in sys.argv[1:]] or SIZES
     print(f"{DAYS} days, {MISSING:.0%} missing\n")
-    print(f"{'N':>5}  {'':12}{'ms':>9}{'of X.T @ X':>13}{'pandas is':>12}{'MB':>8}{'of N x N':>10}")
+    print(f"{'N':>5} {'':11}{'ms':>8}{'CPU ms':>9}{'/ X.T @ X':>11}{'(CPU)':>8}"
+          f"{'pandas / it':>13}{'MB':>6}{'/ N x N':>8}")  # fmt: skip
     for size in sizes:
         spent = times(size)
-        for name, took in spent.items():
+        for name, (wall, cpu) in spent.items():
             memory = peak(name, size)
             print(
-                f"{size:>5}  {name:12}{took * 1e3:9.1f}{took / spent['X.T @ X']:12.1f}x"
-                f"{spent['pandas'] / took:11.1f}x{memory:8.0f}{memory * 2**20 / 8 / size**2:10.1f}",
+                f"{size:>5} {name:11}{wall * 1e3:8.1f}{cpu * 1e3:9.1f}"
+                f"{wall / spent['X.T @ X'][0]:10.1f}x{cpu / spent['X.T @ X'][1]:7.1f}x"
+                f"{spent['pandas'][0] / wall:12.1f}x{memory:6.0f}"
+                f"{memory * 2**20 / 8 / size**2:8.1f}",
                 flush=True,
             )
 

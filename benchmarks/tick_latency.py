@@ -28,7 +28,12 @@ POLL_S = 0.002
 
 @contextmanager
 def axiom_up(data_dir: Path) -> Iterator[None]:
-    env = os.environ | {"AXIOM_SCHEDULES": "off", "AXIOM_FLOWER_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    env = os.environ | {
+        "AXIOM_SCHEDULES": "off",
+        "AXIOM_FLOWER_PORT": "0",
+        "AXIOM_CONSOLE_PORT": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
     log = data_dir / "up.log"
     with log.open("wb") as out:
         command = [str(Path(sys.executable).parent / "axiom"), "up"]

@@ -7,13 +7,14 @@ Chroma is shared: each test names a market of its own.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from shutil import disk_usage
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,9 +85,21 @@ def _server(name: str, embedded: Embedded, request: pytest.FixtureRequest) -> st
     return url
 
 
+@contextmanager
+def _alone(name: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have a real server, which tests empty, for this test alone: others run beside it."""
+    if getattr(request, "param", "embedded") == "embedded":
+        yield
+        return
+    with (Path(gettempdir()) / f"axiom-tests-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture
-def redis_server(embedded: Embedded, request: pytest.FixtureRequest) -> str:
-    return _server("redis", embedded, request)
+def redis_server(embedded: Embedded, request: pytest.FixtureRequest) -> Iterator[str]:
+    with _alone("redis", request):
+        yield _server("redis", embedded, request)
 
 
 @pytest.fixture
@@ -95,8 +108,9 @@ def postgres_server(embedded: Embedded, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def graph_server(embedded: Embedded, request: pytest.FixtureRequest) -> str:
-    return _server("graph", embedded, request)
+def graph_server(embedded: Embedded, request: pytest.FixtureRequest) -> Iterator[str]:
+    with _alone("graph", request):
+        yield _server("graph", embedded, request)
 
 
 @pytest.fixture

@@ -73,13 +73,14 @@ class Purse:
     def learn(self, untold: Untold) -> None:
         """Tell the budget what scopes have cost by the book.
 
-        Left out is what the budget knows to be open: it counts that itself.
+        Left out is what the budget knows to be open in a scope: it counts that itself.
 
         Raises:
             StoreUnavailable: Redis or Postgres is away.
         """
-        held = [call.call_id for call in self.budget.open_calls()]
+        open_ = self.budget.open_calls()
         for scope in untold.scopes:
+            held = [call.call_id for call in open_ if scope in call.scopes]
             self.budget.tell(scope, *self.booked(scope, held))
 
     def reserve(self, call: Call, by_hand: Mapping[str, Decimal]) -> None:

@@ -61,4 +61,4 @@ class Answer:
 
 
 Ask = Callable[[Question], Answer]
-"""Puts a question; the gateway is one. Raises `TransientError` when it must wait."""
+"""Puts a question; the gateway is one. Raises `Refused` when it must wait."""

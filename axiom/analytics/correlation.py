@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from axiom.analytics.tiles import Scratch, cuts, on_all_processors, upper_tiles
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips, upper_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -61,13 +61,26 @@ def prepare(values: ArrayLike) -> Columns:
     from scipy.sparse import csr_matrix
 
     x = np.asarray(values, dtype=float)
-    absent = ~np.isfinite(x)
     both = np.empty((len(x), 2 * x.shape[1]))
     z, squares = np.hsplit(both, 2)
-    np.copyto(z, x)
-    z[absent] = 0.0
+    absent, counts, flat = standardise(x, z)
     if absent.any() and np.isinf(x).any():
         x = np.where(absent, np.nan, x)
+    np.multiply(z, z, out=squares)
+    column, row = np.nonzero(absent.T)
+    missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
+    return Columns(x, both, absent.astype(np.float32), missing, counts, squares.sum(axis=0), flat)
+
+
+def standardise(x: Array, z: Array) -> tuple[Array, Array, Array]:
+    """Fill `z` with columns, centred, of mean square one and 0 where missing or flat.
+
+    Return what is missing (T, N), how many are there, and which columns do not vary (N,).
+    """
+    import numpy as np
+
+    absent = ~np.isfinite(x)
+    z[:] = np.where(absent, 0.0, x)
     counts = len(x) - np.count_nonzero(absent, axis=0).astype(float)
     largest = np.maximum(z.max(axis=0, initial=0.0), -z.min(axis=0, initial=0.0))
     # first to the size of one: neither sums nor squares overflow, whatever the unit
@@ -77,10 +90,7 @@ def prepare(values: ArrayLike) -> Columns:
     spread = np.sqrt(np.einsum("ti,ti->i", z, z) / np.maximum(counts, 1))
     flat = spread <= _FLAT
     z /= np.where(flat, np.inf, spread)
-    np.multiply(z, z, out=squares)
-    column, row = np.nonzero(absent.T)
-    missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
-    return Columns(x, both, absent.astype(np.float32), missing, counts, squares.sum(axis=0), flat)
+    return absent, counts, flat
 
 
 def correlate(
@@ -93,69 +103,67 @@ def correlate(
     """
     import numpy as np
 
-    shape = left.z.shape[1], right.z.shape[1]
-    r, n, one, other, s, extra = (scratch or Scratch()).blocks(6, shape)
+    r, n = (scratch or Scratch()).blocks(2, (len(left.counts), len(right.counts)))
     np.matmul(left.z.T, right.z, out=r)
     np.add.outer(left.counts, right.counts - float(len(left.z)), out=n)
     if left.missing.nnz and right.missing.nnz:
         n += left.missing.astype(np.float32) @ right.absent
-    with np.errstate(invalid="ignore", divide="ignore"):
-        _variances(left, right, n, r, (one, other, s, extra))
-        weak = _odd(one, n, left) | _odd(other, n, left)
-        one *= other
-        np.sqrt(one, out=one)
-        r /= one
-    no = left.flat[:, None] | right.flat
-    if n.min(initial=min_n) < max(min_n, 2):
-        no = no | (n < max(min_n, 2))
-    if np.any(weak):
-        _again(r, np.nonzero(weak & ~no), left.values, right.values)
-    np.clip(r, -1.0, 1.0, out=r)
-    if no.any():
-        r[no] = np.nan
+    # what the other's gaps take from the sums
+    mine = right.missing @ left.both if right.missing.nnz else None
+    theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
+    for rows in strips(len(r)):
+        _divide(left, right, rows, r[rows], n[rows], mine, theirs, max(min_n, 2))
     return r, n
 
 
-def _odd(variance: Array, n: Array, columns: Columns) -> Any:
-    """Where little of the variance is left; one False where that is nowhere."""
+def _divide(
+    left: Columns, right: Columns, rows: slice, r: Array, n: Array, mine: Array | None,
+    theirs: Array | None, min_n: int,
+) -> None:  # fmt: skip
+    """Make correlations of some rows of products, in place."""
     import numpy as np
 
-    # the least is no number where a pair has nothing in common
-    enough = variance.min(initial=np.inf) >= _ODD * len(columns.z)
-    return np.False_ if enough else variance < _ODD * n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        one, other = _variances(left, right, rows, r, n, mine, theirs)
+        both = one * other
+        # neither is above T; the least is no number where a pair has nothing in common
+        sound = both.min(initial=np.inf) >= _ODD * len(left.z) ** 2
+        weak = np.False_ if sound else (one < _ODD * n) | (other < _ODD * n)
+        r /= np.sqrt(both, out=both)
+    no = left.flat[rows, None] | right.flat
+    if n.min(initial=min_n) < min_n:
+        no = no | (n < min_n)
+    if np.any(weak):
+        _again(r, np.nonzero(weak & ~no), left.values[:, rows], right.values)
+    np.clip(r, -1.0, 1.0, out=r)
+    if no.any():
+        r[no] = np.nan
 
 
 def _variances(
-    left: Columns, right: Columns, n: Array, products: Array, blocks: tuple[Array, ...]
-) -> None:
-    """Take the product of the means off `products`; fill the first two blocks with variances."""
+    left: Columns, right: Columns, rows: slice, products: Array, n: Array, mine: Array | None,
+    theirs: Array | None,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Take the product of the means off `products`; return both variances, times n."""
     import numpy as np
 
-    one, other, s, extra = blocks
-    width, gaps = len(left.counts), right.missing.nnz
-    mine = right.missing @ left.both if gaps else None  # what the other's gaps take from the sums
-    theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
+    one, other = np.empty(n.shape), np.empty(n.shape)
+    one[:], other[:] = left.sums[rows, None], right.sums
     if mine is not None:
-        np.negative(mine[:, :width].T, out=s)
-        np.subtract(left.sums[:, None], mine[:, width:].T, out=one)
-        np.multiply(s, s, out=extra)
-        extra /= n
-        one -= extra
-    else:
-        one[:] = left.sums[:, None]
+        sums, squares = (each[:, rows].T for each in np.hsplit(mine, 2))
+        one -= squares
+        sums = np.ascontiguousarray(sums)
+        mean = sums / n
+        if theirs is not None:
+            # a side whose partner has no gaps has the mean zero
+            products -= mean * theirs[rows, : len(right.counts)]
+        one -= np.multiply(sums, mean, out=mean)
     if theirs is not None:
-        sums, squares = np.hsplit(theirs, 2)
-        np.subtract(right.sums, squares, out=other)
-        np.multiply(sums, sums, out=extra)
-        extra /= n
-        other -= extra
-    else:
-        other[:] = right.sums
-    if mine is not None and theirs is not None:
-        # a side whose partner has no gaps has the mean zero
-        s *= sums
-        s /= n
-        products += s
+        sums, squares = np.hsplit(theirs[rows], 2)
+        other -= squares
+        mean = sums / n
+        other -= np.multiply(sums, mean, out=mean)
+    return one, other
 
 
 def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from axiom.analytics import ranks
-from axiom.analytics.correlation import MIN_N, Columns, correlate, prepare
+from axiom.analytics.correlation import MIN_N, Columns, correlate, prepare, standardise
 from axiom.analytics.innovations import compute_innovations
 from axiom.analytics.significance import (
     LEAST_N,
@@ -17,7 +17,7 @@ from axiom.analytics.significance import (
     compute_p_value,
     lags_of,
 )
-from axiom.analytics.tiles import Scratch, cuts, on_all_processors
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,17 +29,28 @@ FIELDS = ("r", "n", "n_eff", "low", "high", "p")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is known of each column by itself."""
+
+    memory: Array  # autocorrelations, (N, lags)
+    rest: Array  # autocorrelations of the innovations
+    fourth: Array  # the means of their fourth powers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """The columns of one side of a tile, and what is known of each."""
+    """The columns of one side of a tile, and what products are made of."""
 
     columns: Columns
-    memory: Array  # autocorrelations of the columns, (N, lags)
+    known: Known
     tested: Array  # their innovations, of mean zero and mean square one, zero where missing
-    rest: Array  # autocorrelations of the innovations
     squares: Array  # of the innovations; powers are in single precision, plenty for a factor
     cubes: Array  # (2T, N): their third powers, and below them the innovations
     turned: Array  # (2T, N): the innovations, and below them their third powers
-    fourth: Array  # the means of their fourth powers
+
+    def rows(self, part: slice) -> Known:
+        """What is known of some of the columns."""
+        return Known(self.known.memory[part], self.known.rest[part], self.known.fourth[part])
 
 
 def prepare_side(values: Array, method: str) -> Side:
@@ -47,19 +58,18 @@ def prepare_side(values: Array, method: str) -> Side:
     import numpy as np
 
     x = ranks.rank_columns(values) if method == "spearman" else values
-    columns, tested = prepare(x), prepare(compute_innovations(x))
-    lags, single = lags_of(len(x)), tested.z.astype(np.float32)
-    cubes = single * single * single
-    return Side(
-        columns=columns,
-        memory=compute_autocorrelation(columns.z, lags),
-        tested=tested.z,
-        rest=compute_autocorrelation(tested.z, lags),
-        squares=tested.squares.astype(np.float32),
-        cubes=np.vstack([cubes, single]),
-        turned=np.vstack([single, cubes]),
-        fourth=np.einsum("ti,ti->i", tested.squares, tested.squares) / np.maximum(tested.counts, 1),
-    )
+    columns, tested = prepare(x), np.empty(x.shape)
+    _, counts, _ = standardise(compute_innovations(x), tested)
+    length, lags = len(x), lags_of(len(x))
+    cubes, turned = np.empty((2, 2 * length, x.shape[1]), dtype=np.float32)
+    cubes[length:] = turned[:length] = single = tested.astype(np.float32)
+    squares = single * single
+    np.multiply(squares, single, out=cubes[:length])
+    turned[length:] = cubes[:length]
+    fourth = np.einsum("ti,ti->i", squares, squares, dtype=float) / np.maximum(counts, 1)
+    memory = compute_autocorrelation(columns.z, lags)
+    known = Known(memory, compute_autocorrelation(tested, lags), fourth)
+    return Side(columns, known, tested, squares, cubes, turned)
 
 
 def compute_pairs(
@@ -91,11 +101,13 @@ def compute_pairs(
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
-        block = _tile(parts[i.start], parts[j.start], method, min_n, scratch, more)
-        for row in range(i.start, i.stop):
-            first = max(j.start, row + 1)
-            at = base[row - rows.start] + first - max(columns.start, row + 1)
-            found[:, at : at + max(j.stop - first, 0)] = block[:, row - i.start, first - j.start :]
+        for start, block in _tile(parts[i.start], parts[j.start], method, min_n, scratch, more):
+            for place in range(block.shape[1]):
+                row = i.start + start + place
+                first = max(j.start, row + 1)
+                at = base[row - rows.start] + first - max(columns.start, row + 1)
+                to = slice(at, at + max(j.stop - first, 0))
+                found[:, to] = block[:, place, first - j.start :]
 
     on_all_processors(fill, _tiles(rows, columns))
     return dict(zip(FIELDS, found, strict=True))
@@ -139,57 +151,90 @@ def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, S
 
 def _tile(
     left: Side, right: Side, method: str, min_n: int, scratch: Scratch, more: Scratch
-) -> Array:
-    """All `FIELDS` of a tile, (fields, N left, N right); they hold until the next one."""
+) -> Iterator[tuple[int, Array]]:
+    """Give all `FIELDS` of a tile, (fields, rows, N right), from a row on, until all are given."""
     import numpy as np
 
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    length = len(left.columns.values)
-    *block, tested, n_test, extra = more.blocks(len(FIELDS) + 3, r.shape)
-    n_eff = block[FIELDS.index("n_eff")]
-    np.matmul(left.tested.T, right.tested, out=tested)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tested /= n
-        np.clip(tested, -1.0, 1.0, out=tested)
-        np.divide(n, _tail(left, right, tested, n, extra), out=n_eff)
-    np.divide(n_eff, compute_inflation(left.rest, right.rest, length), out=n_test)
-    n_eff /= compute_inflation(left.memory, right.memory, length)
-    np.maximum(n_test, LEAST_N, out=n_test)
-    np.maximum(n_eff, LEAST_N, out=n_eff)
-    found = (r, n, n_eff, *compute_interval(r, n_eff, method), compute_p_value(tested, n_test))
-    none = np.isnan(r)
-    for field, values in zip(block, found, strict=True):
-        np.copyto(field, values)
+    tested = left.tested.T @ right.tested
+    wild, odd = left.squares.T @ right.squares, left.cubes.T @ right.turned
+    for rows in strips(len(r)):
+        some = left.rows(rows)
+        products = tested[rows], wild[rows], odd[rows]
+        found = r[rows], n[rows], *_judged(some, right, r[rows], n[rows], products, method)
+        block = more.blocks(len(FIELDS), found[0].shape)
+        for field, values in zip(block, found, strict=True):
+            np.copyto(field, values)
+        none = np.isnan(found[0])
         if none.any():
-            field[none] = np.nan
-    # it varies, but its innovations do not
-    block[-1][np.isnan(block[-1]) & ~none] = 1.0
-    whole: Array = more.stack(len(FIELDS), r.shape)
-    return whole
+            block[:, none] = np.nan
+        yield rows.start, block
 
 
-def _tail(left: Side, right: Side, r: Array, n: Array, extra: Array) -> Array:
-    """How much days that are wild for both inflate the variance of r, at least 1.
+def _judged(
+    left: Known, right: Side, r: Array, n: Array, products: tuple[Array, ...], method: str
+) -> tuple[Array, Array, Array, Array]:
+    """Return `n_eff`, `low`, `high` and `p` of some rows of a tile; the products are used up."""
+    import numpy as np
 
-    With m_ab the mean of z_i^a z_j^b, the variance of r that holds whatever the distribution,
-    m22 - r (m31 + m13) + r^2 (m40 + m04 + 2 m22) / 4, over that of the normal, (1 - r^2)^2.
-    Source: Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35, 1982.
+    tested, wild, odd = products
+    length, known = len(right.tested), right.known
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = 1 / n
+        tested *= share
+        np.clip(tested, -1.0, 1.0, out=tested)
+        squared = tested * tested
+        rest = 1 - squared
+        wild = wild * share
+        odd = share * odd
+        odd *= tested
+        by = _tail(left, known, odd, squared, rest, wild)
+        by *= compute_inflation(left.memory, known.memory, length)
+        n_eff = n * rest
+        n_test = n_eff / _tail_without(left, known, squared, rest, wild)
+        n_eff *= rest
+        n_eff /= by
+        n_test /= compute_inflation(left.rest, known.rest, length)
+    np.fmax(n_eff, LEAST_N, out=n_eff)
+    np.fmax(n_test, LEAST_N, out=n_test)
+    p = compute_p_value(tested, n_test)
+    # where it varies, but its innovations do not
+    if np.isnan(p).any():
+        p[np.isnan(p)] = 1.0
+    return n_eff, *compute_interval(r, n_eff, method), p
+
+
+def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: Array) -> Array:
+    """How much days that are wild for both inflate the variance of r where there is no relation.
+
+    `wild` is the mean of z_i^2 z_j^2, and written over. What of it a linear relation explains,
+    at least r^2 times the lesser fourth moment, is taken off: (wild - r^2 m4) / (1 - r^2), at
+    least 1. Returned times `rest`, 1 - r^2. Source: White, Econometrica 48, 1980.
     """
     import numpy as np
 
-    np.copyto(extra, left.squares.T @ right.squares)
-    squared = r * r
-    extra *= 1 + squared / 2
-    odd = (left.cubes.T @ right.turned).astype(float)
-    odd *= r
-    extra -= odd
-    extra /= n
-    squared /= 4
-    extra += squared * np.add.outer(left.fourth, right.fourth)
-    squared *= -4
-    squared += 1
-    squared *= squared
-    extra /= squared
-    return np.fmax(extra, 1.0, out=extra)
+    wild -= squared * np.minimum.outer(left.fourth, right.fourth)
+    np.fmax(wild, rest, out=wild)
+    return wild
+
+
+def _tail(
+    left: Known, right: Known, odd: Array, squared: Array, rest: Array, wild: Array
+) -> Array:
+    """How much such days inflate the variance of r, at least 1; `odd` is r (m31 + m13).
+
+    With m_ab the mean of z_i^a z_j^b, the variance of r that holds whatever the distribution,
+    m22 - r (m31 + m13) + r^2 (m40 + m04 + 2 m22) / 4, over that of the normal, (1 - r^2)^2.
+    Returned times the latter. Source: Steiger and Hakstian, Br. J. Math. Stat. Psychol. 35,
+    1982.
+    """
+    import numpy as np
+
+    found: Array = wild / 2
+    found += np.add.outer(left.fourth / 4, right.fourth / 4)
+    found *= squared
+    found += wild
+    found -= odd
+    return np.fmax(found, rest * rest, out=found)

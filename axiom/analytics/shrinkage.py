@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from axiom.analytics.tiles import cuts, on_all_processors
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -21,11 +23,18 @@ def compute_shrinkage(values: ArrayLike) -> float:
     """
     import numpy as np
 
-    from axiom.analytics.correlation import prepare
+    from axiom.analytics.correlation import standardise
 
-    columns = prepare(values)
-    z = columns.z[:, ~columns.flat]
-    length, size = z.shape
+    x = np.asarray(values, dtype=float)
+    z = np.empty(x.shape)
+    length, flat = len(x), dict[int, Any]()
+    parts = cuts(slice(0, x.shape[1]))
+
+    def fill(part: slice) -> None:
+        *_, flat[part.start] = standardise(x[:, part], z[:, part])
+
+    on_all_processors(fill, parts)
+    size = sum(int(np.count_nonzero(~each)) for each in flat.values())  # flat ones are zero
     if size < 2 or length < 1:
         return 0.0
     gram = z @ z.T if size > length else z.T @ z

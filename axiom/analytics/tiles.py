@@ -9,13 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-TILE = 256
+TILE = 256  # enough for products; what they read is the most of what they cost
+STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
+_KEPT = 16 << 20  # bytes
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
 def cuts(part: slice) -> list[slice]:
     """Return a stretch of columns in pieces of at most `TILE`."""
     return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
+
+
+def strips(rows: int) -> list[slice]:
+    """Return the rows of a tile in pieces of at most `STRIP`."""
+    return [slice(at, min(at + STRIP, rows)) for at in range(0, rows, STRIP)]
 
 
 def upper_tiles(size: int) -> list[tuple[slice, slice]]:
@@ -32,18 +39,14 @@ class Scratch(threading.local):
 
         self._kept: Any = np.empty((0, 0))
 
-    def blocks(self, count: int, shape: tuple[int, int]) -> list[Any]:
-        """Return arrays of that shape; they hold what they held."""
+    def blocks(self, count: int, shape: tuple[int, int]) -> Any:
+        """Return arrays of that shape, (count, *shape); they hold what they held."""
         import numpy as np
 
         size = shape[0] * shape[1]
         if self._kept.shape[0] < count or self._kept.shape[1] < size:
             self._kept = np.empty((count, size))
-        return [each[:size].reshape(shape) for each in self._kept[:count]]
-
-    def stack(self, count: int, shape: tuple[int, int]) -> Any:
-        """Return the first arrays as one, (count, *shape)."""
-        return self._kept[:count, : shape[0] * shape[1]].reshape(count, *shape)
+        return self._kept[:count, :size].reshape(count, *shape)
 
 
 def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
@@ -56,6 +59,7 @@ def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
         for part in parts:
             work(part)
         return
+    _keep_freed_memory()
     with (
         _ONE_AT_A_TIME,
         _blas().limit(limits=1, user_api="blas"),
@@ -63,6 +67,17 @@ def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
     ):
         for _ in pool.map(work, parts):
             pass
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed for the next tile, up to twice as much as this.
+
+    GNU's gives the end of the heap back whenever more is free than twice the largest block
+    that was freed so far; to have it back costs more than the sums. Elsewhere this does nothing.
+    """
+    import numpy as np
+
+    np.empty(_KEPT, dtype=np.uint8)
 
 
 @cache

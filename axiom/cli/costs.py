@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from axiom.tasks.claude import Claude
 
 SCOPES = ("day", "pipeline", "run")
+_AMOUNT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 GROUPS = ("pipeline", "model", "company", "day")
 
 
@@ -75,10 +77,12 @@ def _table(by: str, rows: Sequence[Mapping[str, Any]]) -> Any:
 
 def budget(limits: Mapping[str, str | None], *, reset: bool, as_json: bool) -> None:
     """Set limits that go before the settings, or forget them; print how budgets stand."""
+    wanted = {scope: _dollars(scope, text) for scope, text in limits.items() if text is not None}
+    if wanted and reset:
+        raise ConfigError("--reset", "sets all limits back; leave it out to set one")
     claude = _claude()
-    for scope, text in limits.items():
-        if text is not None:
-            claude.book.set_limit(scope, _dollars(scope, text), by=getpass.getuser())
+    for scope, usd in wanted.items():  # all of them are in order by now
+        claude.book.set_limit(scope, usd, by=getpass.getuser())
     for scope in SCOPES if reset else ():
         claude.book.set_limit(scope, None, by=getpass.getuser())
     rows = claude.standing()
@@ -101,13 +105,11 @@ def budget(limits: Mapping[str, str | None], *, reset: bool, as_json: bool) -> N
 
 
 def _dollars(scope: str, text: str) -> Decimal:
-    try:
-        usd = Decimal(text)
-    except ArithmeticError:
-        usd = Decimal(-1)
-    if not usd.is_finite() or usd < 0:
-        raise ConfigError(f"--{scope}", f"{text!r} is not an amount of dollars, such as 2.50")
-    return usd
+    if not _AMOUNT.fullmatch(text):
+        raise ConfigError(
+            f"--{scope}", f"{text!r} is not an amount of dollars below a million, such as 2.50"
+        )
+    return Decimal(text)
 
 
 def _claude() -> Claude:

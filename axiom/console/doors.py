@@ -23,6 +23,7 @@ from axiom.console.guard import COOKIE, session_of
 from axiom.console.live import TOPICS, Live
 from axiom.console.web import console, page
 from axiom.errors import StoreUnavailable
+from axiom.telemetry.health import TEXT
 
 router = APIRouter(include_in_schema=False)
 CHECKED_S = 30.0  # a stream ends so soon after its login
@@ -43,6 +44,28 @@ async def ready(request: Request) -> JSONResponse:
     except StoreUnavailable as error:
         return JSONResponse({"ready": False, "why": str(error)}, 503)
     return JSONResponse({"ready": True})
+
+
+@router.get("/health")
+async def health(request: Request) -> JSONResponse:
+    """Tell what answers and what does not."""
+    from axiom.tasks.state import services_up
+
+    here = console(request)
+    servers = await here.ask(services_up)
+    missing = {each.name: each.error or "away" for each in servers if not each.up}
+    live: Live = request.app.state.live
+    return JSONResponse({"ready": not missing, "missing": missing, "pages": live.pages})
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Expose what this process is and has, to Prometheus."""
+    from axiom.telemetry.metrics import gauge, render
+
+    live: Live = request.app.state.live
+    pages = gauge("axiom_console_pages", "Pages that follow what changes.", ({}, live.pages))
+    return Response(render([pages]), media_type=TEXT)
 
 
 @router.get("/login", response_class=HTMLResponse)

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from axiom.console.access import Access, Who
-from axiom.errors import StoreUnavailable
+from axiom.errors import AxiomError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,13 +61,18 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             who = await self._who(headers)
-        except StoreUnavailable as error:
+        except AxiomError as error:  # Postgres is away, or has no tables yet
             if not _is_open(scope["path"]):
                 await _away(scope, str(error))(scope, receive, send)
                 return
             who = None
         scope.setdefault("state", {})["who"] = who
-        receive, refusal = await self._refusal(scope, headers, receive, who)
+        refusal = None
+        if scope["method"] in SAFE:
+            if who is None and not _is_open(scope["path"]):
+                refusal = _log_in(scope)
+        else:
+            receive, refusal = await _refusal(scope, headers, receive, who)
         await (refusal or self._app)(scope, receive, send)
 
     async def _who(self, headers: Headers) -> Who | None:
@@ -81,25 +86,26 @@ class Guard:
             return await ask(self._threads, self._access.by_session, secret)
         return None
 
-    async def _refusal(
-        self, scope: Scope, headers: Headers, receive: Receive, who: Who | None
-    ) -> tuple[Receive, Response | None]:
-        path, safe = scope["path"], scope["method"] in SAFE
-        if not safe and not _same_origin(headers):
-            return receive, _say(scope, 403, "this came from another site")
-        if _is_open(path):
-            return receive, None
-        if who is None:
-            return receive, _log_in(scope)
-        if safe:
-            return receive, None
-        if who.csrf:
-            body, receive = await _buffered(receive)
-            if body is None or not hmac.compare_digest(_token(headers, body), who.csrf):
-                return receive, _say(scope, 403, "this page is too old: reload it and try again")
-        if not who.may_act and path not in ANYBODY:
-            return receive, _say(scope, 403, f"{who.name} is a viewer: operators may do this")
+
+async def _refusal(
+    scope: Scope, headers: Headers, receive: Receive, who: Who | None
+) -> tuple[Receive, Response | None]:
+    """Say why something may not be done, if it may not; the body can be read again."""
+    open_ = _is_open(scope["path"])
+    if not _same_origin(headers):
+        return receive, _say(scope, 403, "this came from another site")
+    if who is None and not open_:
+        return receive, _log_in(scope)
+    body, receive = await _buffered(receive)
+    if len(body) > LARGEST_FORM:
+        return receive, _say(scope, 413, "that is more than is taken here")
+    if open_ or who is None:
         return receive, None
+    if who.csrf and not hmac.compare_digest(_token(headers, body), who.csrf):
+        return receive, _say(scope, 403, "this page is too old: reload it and try again")
+    if not who.may_act and scope["path"] not in ANYBODY:
+        return receive, _say(scope, 403, f"{who.name} is a viewer: operators may do this")
+    return receive, None
 
 
 def session_of(headers: Headers) -> str | None:
@@ -123,25 +129,22 @@ def _same_origin(headers: Headers) -> bool:
     return not origin or urlsplit(origin).netloc == headers.get("host", "")
 
 
-async def _buffered(receive: Receive) -> tuple[bytes | None, Receive]:
-    """Read a form's body; return it, and what gives it once more. None: it is too large."""
-    parts, more, size = [], True, 0
-    while more:
+async def _buffered(receive: Receive) -> tuple[bytes, Receive]:
+    """Read a body, up to where it is too large; return it, and what gives it once more."""
+    body, more, given = bytearray(), True, False
+    while more and len(body) <= LARGEST_FORM:
         message = await receive()
-        parts.append(message.get("body", b""))
-        more, size = message.get("more_body", False), size + len(parts[-1])
-        if size > LARGEST_FORM:
-            return None, receive
-    body, given = b"".join(parts), False
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
 
     async def again() -> Message:
         nonlocal given
         if given:
             return await receive()  # that the client went away
         given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-    return body, again
+    return bytes(body), again
 
 
 def _token(headers: Headers, body: bytes) -> str:

@@ -9,8 +9,8 @@ from axiom.console.web import Console
 LINES = 200
 
 
-async def log_lines(console: Console, run_id: str) -> Any:
-    """Return the last lines of a run, in order; `Missing` where they cannot be had."""
+async def log_lines(console: Console, run_id: str, step: str | None) -> Any:
+    """Return the last lines of a run or one of its steps, in order, or why they are `Missing`."""
     from axiom.stores.log_lines import LogLines
 
-    return await console.part(lambda: LogLines(console.postgres).newest(run_id, limit=LINES))
+    return await console.part(lambda: LogLines(console.postgres).newest(run_id, step, limit=LINES))

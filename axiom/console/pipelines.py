@@ -95,7 +95,11 @@ def _took(runs: list[dict[str, Any]]) -> dict[str, float] | None:
     ]
     if len(done) < 2:
         return None
-    return {"median": median(done), "p95": quantiles(done, n=20)[-1], "longest": max(done)}
+    return {
+        "median": median(done),
+        "p95": quantiles(done, n=20, method="inclusive")[-1],
+        "longest": max(done),
+    }
 
 
 At = Annotated[datetime | None, Query()]

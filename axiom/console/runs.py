@@ -76,9 +76,10 @@ TOPICS["runs"] = Topic(_live_list, {"runs": "runs_table.html"}, follows=_in_list
 # --- one run ---
 
 
-async def facts(console: Console, run_id: str) -> dict[str, Any]:
-    """Gather what the live part of a run's page shows."""
+async def facts(console: Console, name: str) -> dict[str, Any]:
+    """Gather what the live part of a run's page shows; `name` is `<run>` or `<run>/<step>`."""
     ask, history = console.ask, console.history
+    run_id, _, step = name.partition("/")
     run = await ask(history.run, run_id)
     steps = await ask(history.timeline, run)
     calls = await ask(history.calls, run.id)
@@ -91,7 +92,7 @@ async def facts(console: Console, run_id: str) -> dict[str, Any]:
         "usd": sum(row["usd"] for row in calls if not row["imitation"]),
         "imitated": sum(row["usd"] for row in calls if row["imitation"]),
         "active": run.state in ACTIVE, "overdue": _overdue(run, at),
-        "log": await log_lines(console, run.id),
+        "log": await log_lines(console, run.id, step or None), "step_": step,
         **drawn(run.pipeline, run.plan, steps),
     }  # fmt: skip
 
@@ -110,7 +111,7 @@ async def run_page(
 ) -> Response:
     """Show a run."""
     here = console(request)
-    found = await facts(here, run_id)
+    found = await facts(here, f"{run_id}/{step}")
     run = found["run"]
     if run.id != run_id:  # it was cut short
         return RedirectResponse(f"/runs/{run.id}", 303)
@@ -122,7 +123,7 @@ async def run_page(
     more = rows[STEPS - 1] if len(rows) > STEPS else None
     beside = await here.ask(here.history.neighbours, run)
     return page(
-        request, "run.html", topic=f"run:{run.id}", rows=rows[:STEPS], more=more, step_=step,
+        request, "run.html", topic=f"run:{run.id}/{step}", rows=rows[:STEPS], more=more,
         beside=beside, **found,
     )  # fmt: skip
 
@@ -139,7 +140,7 @@ TOPICS["run"] = Topic(
         "calls": "run_calls.html",
         "log": "run_log.html",
     },
-    follows=lambda pulse, name: pulse.run_id == name,
+    follows=lambda pulse, name: pulse.run_id == name.partition("/")[0],
 )
 
 

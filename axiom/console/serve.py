@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
+import signal
 import socket
 import sys
 
 from axiom.config import Settings
 from axiom.errors import ConfigError
 from axiom.login import built_in
+from axiom.memory import use_one_arena
 from axiom.telemetry import logs
-
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's mallopt
 
 
 def serve(settings: Settings) -> None:
@@ -25,7 +24,7 @@ def serve(settings: Settings) -> None:
     from axiom.console.app import create_app
 
     logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
-    _give_memory_back()
+    use_one_arena()  # or each thread keeps a heap, and the 19 MiB of a password's check
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     login = built_in(settings)
@@ -37,6 +36,8 @@ def serve(settings: Settings) -> None:
     )  # fmt: skip
     _beat(f"http://{host}:{port}")
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
+    # uvicorn ends with the signal that it got; by its default that would be death, not an end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -46,19 +47,6 @@ def _beat(url: str) -> None:
 
     pulse.start("console", watches=True)
     health.serve_web("console", lambda: f"{url}/live")
-
-
-def _give_memory_back() -> None:
-    """Have one arena for all threads, and what is large returned when it is let go of.
-
-    Else glibc keeps an arena for each thread, and the 19 MiB of a password's check.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # not glibc
-        return
-    mallopt(M_ARENA_MAX, 1)
-    mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 
 
 def _listen(settings: Settings) -> socket.socket:

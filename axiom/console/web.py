@@ -118,7 +118,9 @@ def _duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {left:02} s"
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {left:02} s" if left else f"{minutes} min"
 
 
 def _usd(value: Any) -> str:

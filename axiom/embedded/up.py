@@ -24,6 +24,7 @@ from axiom.embedded import servers
 from axiom.embedded.supervisor import TICK_S, Program, Supervisor, only_one
 from axiom.errors import AxiomError, ConfigError
 from axiom.login import built_in
+from axiom.memory import trim
 from axiom.model import Run, RunState
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class _Up:
             if self._once:
                 return self._report(run_once(self._supervisor.tick), summary(), emit_json)
             self._say_where()
+            trim()  # it only waits from here on
             while True:
                 self._supervisor.tick()
                 time.sleep(TICK_S)
@@ -278,7 +280,7 @@ class _Up:
         say(f"  console   {self._urls['console']}   {escape(self._how_to_enter())}")
         say(f"  Flower    {self._urls['flower']}   with the same login")
         say(f"  logs      {escape(str(self._data_dir / 'logs'))}")
-        say("  look      axiom status · axiom runs · axiom runs show ID   (in another terminal)")
+        say("  look      axiom monitor · axiom doctor · axiom status   (in another terminal)")
         say("  stop      Ctrl-C\n")
 
     def _how_to_enter(self) -> str:

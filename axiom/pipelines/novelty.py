@@ -187,7 +187,7 @@ def tell_apart(
     stored = set(stories.by_event)
     near = [{e: cosine for e, cosine in each if e in stored} for each in candidates]
     stories.prepare({e for each in near for e in each})
-    made = np.asarray(vectors, dtype=float).reshape(len(headlines), -1)
+    made = np.asarray(vectors, dtype=float)
     own: list[tuple[int, str]] = []  # places of earlier headlines of this batch, and their stories
     found = []
     for place, headline in enumerate(headlines):

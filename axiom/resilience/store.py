@@ -9,6 +9,7 @@ A script that Redis has forgotten (a restart, SCRIPT FLUSH) is sent again by red
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -94,22 +95,22 @@ def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[A
 
 
 def _together(client: redis.Redis, steps: Sequence[Step[Any]]) -> Step[list[Any]]:
-    sizes = [n for step in steps for n in (len(step.keys), len(step.args))]
+    # in one argument, since the client takes a microsecond for each
+    given = json.dumps([(len(step.keys), [str(arg) for arg in step.args]) for step in steps])
     return Step(
         _joined(client, tuple(step.script for step in steps)),
         [key for step in steps for key in step.keys],
-        [*sizes, *(arg for step in steps for arg in step.args)],
+        [given],
         lambda answers: [step.read(each) for step, each in zip(steps, answers, strict=True)],
     )
 
 
 _JOINED = """
-local answers, key, arg = {}, 0, %d
+local answers, key, given = {}, 0, cjson.decode(ARGV[1])
 local function run(n, script)
-  local keys, args = {}, {}
-  for i = 1, tonumber(ARGV[2 * n - 1]) do key = key + 1; keys[i] = KEYS[key] end
-  for i = 1, tonumber(ARGV[2 * n]) do arg = arg + 1; args[i] = ARGV[arg] end
-  answers[n] = script(keys, args) or false -- a nil would end the list
+  local keys = {}
+  for i = 1, given[n][1] do key = key + 1; keys[i] = KEYS[key] end
+  answers[n] = script(keys, given[n][2]) or false -- a nil would end the list
 end
 %s
 return answers
@@ -121,7 +122,7 @@ def _joined(client: redis.Redis, scripts: tuple[Script, ...]) -> Script:
     parts = (
         f"run({n}, function(KEYS, ARGV)\n{each.script!s}\nend)" for n, each in enumerate(scripts, 1)
     )
-    return client.register_script(_JOINED % (2 * len(scripts), "\n".join(parts)))
+    return client.register_script(_JOINED % "\n".join(parts))
 
 
 def _away(error: redis.RedisError) -> StoreUnavailable:

@@ -25,6 +25,7 @@ from celery.worker import state as worker_state
 
 from axiom.config import settings
 from axiom.errors import StoreUnavailable
+from axiom.memory import trim, use_one_arena
 from axiom.model import Json, utcnow
 from axiom.tasks.services import services
 from axiom.tasks.state import heartbeats
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 Facts = Callable[[], Mapping[str, Json]]
 _pulses: dict[str, Pulse] = {}  # of this process
 WATCHES = {"beat": True, "flower": False}
+SETTLED = 2  # beats: by then everything is imported that a process needs to wait
 MEMORY_EVERY = 6  # beats: adding up pages takes a few milliseconds
 
 
@@ -79,6 +81,8 @@ class Pulse:
             log.warning("pulse_missed", error=str(error))
             return False
         self._beats += 1
+        if self._beats == SETTLED:
+            trim()
         self._reached_since_s = self._reached_since_s or time.monotonic()
         return True
 
@@ -89,6 +93,7 @@ class Pulse:
 
     def _run(self) -> None:
         every_s = settings().heartbeat_s
+        use_one_arena()
         while not self._ended.is_set():
             try:
                 self.beat()

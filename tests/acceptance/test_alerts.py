@@ -107,4 +107,6 @@ def test_one_who_stops_cleanly_is_no_alert(
         process.terminate()
         assert process.wait(30) == 0, name
     assert stack.axiom("workers") == []
-    assert people.mail.inbox.subjects[before:] == []
+    # an all-clear of what was killed before may still come
+    told = people.mail.inbox.subjects[before:]
+    assert [each for each in told if "RESOLVED" not in each] == []

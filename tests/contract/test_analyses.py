@@ -91,7 +91,7 @@ def snapshot(
     analyses: AnalysisStore, run: str, at: datetime = AT, n: int = 30, market: str = "replay"
 ) -> None:
     counts = {"nodes": {"Company": n}, "edges": {"LEADS": 25}}
-    analyses.keep_snapshot(run, market, at, counts, 0.007159, {"nodes": 5, "edges": -3})
+    analyses.keep_snapshot(run, market, at, counts, 0.007159, {"nodes": 5}, {})
 
 
 def companies(found: dict[str, Any] | None) -> int | None:
@@ -99,22 +99,45 @@ def companies(found: dict[str, Any] | None) -> int | None:
 
 
 def test_every_field_of_a_snapshot_comes_back(analyses: AnalysisStore, db: Postgres) -> None:
-    analyses.keep_snapshot("run-1", "replay", AT, COUNTS, 0.007159, {"edges": -3})
+    analyses.keep_snapshot(
+        "run-1", "replay", AT, COUNTS, 0.007159, {"edges": -3}, {"communities": 2}
+    )
     [row] = db.query("SELECT * FROM graph_snapshots")
     assert row.pop("taken_at").utcoffset() == timedelta(0)
     assert row == {
         "run_id": "run-1", "market": "replay", "logical_at": AT, "density": 0.007159,
-        "changes": {"edges": -3}, **COUNTS,
+        "changes": {"edges": -3}, "structure": {"communities": 2}, **COUNTS,
     }  # fmt: skip
 
 
-def test_a_run_that_is_repeated_replaces_its_own_snapshot(
+def test_a_run_that_is_repeated_leaves_its_snapshot_as_it_was(
     analyses: AnalysisStore, db: Postgres
 ) -> None:
     for n in (30, 31):
         snapshot(analyses, "run-1", n=n)
     [row] = db.query("SELECT nodes FROM graph_snapshots")
-    assert row["nodes"] == {"Company": 31}
+    assert row["nodes"] == {"Company": 30}
+
+
+def test_snapshots_are_the_newest_up_to_a_moment(analyses: AnalysisStore) -> None:
+    snapshot(analyses, "run-1", AT)
+    snapshot(analyses, "run-2", AT + timedelta(hours=1), n=31)
+    assert [row["run_id"] for row in analyses.snapshots("replay", limit=5)] == ["run-2", "run-1"]
+    assert [row["run_id"] for row in analyses.snapshots("replay", AT)] == ["run-1"]
+    assert analyses.snapshots("yfinance") == []
+
+
+def test_the_next_reading_of_each_source_is_the_first_after_a_moment(
+    analyses: AnalysisStore,
+) -> None:
+    hour = timedelta(hours=1)
+    for at, sources in ((AT, ["a", "b"]), (AT + hour, ["a"]), (AT + 2 * hour, ["a", "b"])):
+        for _ in range(2):
+            analyses.keep_readings("replay", sources, at)
+    found = analyses.next_readings("replay", ["a", "b", "c"], AT)
+    assert found == {"a": AT + hour, "b": AT + 2 * hour}
+    assert analyses.next_readings("replay", ["a"], AT + 2 * hour) == {}
+    assert analyses.next_readings("yfinance", ["a"], AT - hour) == {}
 
 
 def test_the_last_snapshot_is_of_another_run_before_the_moment(analyses: AnalysisStore) -> None:

@@ -33,7 +33,7 @@ class ClaudeAnalyst:
     """Asks through `ask`, and lets through only what holds.
 
     `names` are the names of the companies by ticker: an explanation may use
-    those of its own pair. What is dropped is counted by reason; `TransientError`
+    those of its own pair. What is dropped is counted by reason; `Refused`
     of `ask` goes to the caller, who tries the step again. `label` makes of a model's id
     what results are to be marked with: an imitation's are not Claude's.
     """

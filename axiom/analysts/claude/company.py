@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from axiom.analysts.claude import prompt
+from axiom.analysts.claude import cues, prompt
 from axiom.analysts.claude.answers import EdgeFound
 from axiom.analysts.claude.interview import Interview, Verdict
 from axiom.analysts.claude.items import read
@@ -19,6 +19,10 @@ from axiom.pipelines.graph import Finding
 LEAST_CONFIDENCE = 50
 UNSURE = "unsure"
 _CODE = re.compile(r"[{}\[\]<>;`|\\$=\"\n\t]|--|//|/\*|\*/|::")
+_COMPANIES = frozenset((
+    EdgeType.COMPETES_WITH, EdgeType.SUPPLIES, EdgeType.CUSTOMER_OF, EdgeType.PARTNERS_WITH,
+    EdgeType.OWNS,
+))  # fmt: skip
 _COUNTRIES = {
     "united states": r"\bu\.?\s?s\.?(\s?a\.?)?(?![a-z])|\bamerica\b",
     "united kingdom": r"\bu\.?k\.?(?![a-z])|\b(great britain|england|scotland|wales)\b",
@@ -27,6 +31,8 @@ _DETAILS = {
     "span_not_in_text": "the span is not in the text, letter by letter",
     "name_not_in_span": "the span does not hold the other thing's name",
     "type_not_allowed": "there is no such edge type",
+    cues.NO_CUE: "the sentence around the span does not state such an edge",
+    cues.ADDRESSED: "the sentence around the span is an order, and no fact",
 }
 
 
@@ -41,10 +47,12 @@ def analyse_company(ask: Ask, model: str, effort: Effort | None, profile: Profil
         return _judge(items, open_, texts)
 
     result = Interview(ask, "f", judge).hold(_question(model, effort, profile, shown))
-    unique = {(f.type, normal(f.other)): f for f in reversed(list(result.good.values()))}
-    findings = [f for f in result.good.values() if unique[f.type, normal(f.other)] is f]
+    others = [found for found in result.good.values() if not _is_itself(found, profile)]
+    unique = {(f.type, normal(f.other)): f for f in reversed(others)}
+    findings = [f for f in others if unique[f.type, normal(f.other)] is f]
     dropped = result.dropped
-    dropped["repeated"] += len(result.good) - len(findings)
+    dropped["itself"] += len(result.good) - len(others)
+    dropped["repeated"] += len(others) - len(findings)
     return Said(findings, dict(+dropped), result.refused)
 
 
@@ -99,9 +107,17 @@ def _grounded(found: EdgeFound, texts: Sequence[str]) -> Finding | str:
         return "name_unusable"
     if not _is_named(kind, name, span):
         return "name_not_in_span"
+    if why := cues.objection(kind, name, span, texts[0]):
+        return why
     if found.c < LEAST_CONFIDENCE:
         return UNSURE
     return Finding(kind, name, span, found.c / 100)
+
+
+def _is_itself(found: Finding, profile: Profile) -> bool:
+    return found.type in _COMPANIES and f"{_words(profile.name)} ".startswith(
+        f"{_words(found.other)} "
+    )
 
 
 def _is_named(kind: EdgeType, name: str, span: str) -> bool:

@@ -73,7 +73,7 @@ class Interview(Generic[T]):
         """Ask, and ask once again if that may help.
 
         Raises:
-            TransientError: it must wait; what was answered so far is kept by who answers.
+            Refused: it must wait; what was answered so far is kept by who answers.
         """
         end = _agent().invoke({"interview": self, "question": question, "verdicts": []})
         return _settled(cast("list[Verdict[T]]", end["verdicts"]))

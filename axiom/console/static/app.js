@@ -99,6 +99,9 @@ dialog?.addEventListener("click", (event) => {
   }
 });
 
+// the newest run is on the right, and wanted first
+$(".grid").forEach((grid) => (grid.parentElement.scrollLeft = grid.scrollWidth));
+
 // --- small things ------------------------------------------------------------------------
 document.getElementById("theme")?.addEventListener("click", () => {
   const root = document.documentElement;

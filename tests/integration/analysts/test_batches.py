@@ -7,28 +7,33 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from axiom.analysts import batch_api
+from axiom.analysts.batch_api import Unsure
 from axiom.analysts.batches import Batches
 from axiom.analysts.gateway import make_call, numbered
 from axiom.analysts.question import Answer, Question
 from axiom.analysts.sdk import make_request
 from axiom.config import Settings
-from axiom.errors import AxiomError, BudgetSpent, InBatch, Refused, StoreUnavailable
+from axiom.errors import AxiomError, BudgetSpent, ConfigError, InBatch, Refused, StoreUnavailable
 from axiom.flow import CURRENT, Context
-from axiom.paid import is_of_batch
+from axiom.paid import Call, is_of_batch
 from axiom.stores.artifacts import MemoryArtifacts
 from axiom.stores.batches import BatchStore
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
+from tests.fakes.told_service import refusing, told_service
 from tests.integration.analysts.conftest import question, spent_usd
 
 Make = Callable[..., Settings]
@@ -552,3 +557,69 @@ def test_a_task_of_its_own_looks_after_batches(
     assert len(items(fake)) == (1 if switch == "on" else 0)
     if switch == "on":
         assert ask(claude, question()).known
+
+
+def test_a_result_of_an_odd_shape_holds_up_no_other(
+    claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(claude, *(question(str(n)) for n in range(4)))
+    desk(claude).work()
+    until_ended(claude)
+    told, odd = batch_api._told, calls(claude)[0]["question_hash"].removeprefix("imitation-")
+
+    def flat(name: str, result: Any) -> Any:
+        return told(name, SimpleNamespace(type="errored", error=None) if name == odd else result)
+
+    monkeypatch.setattr(batch_api, "_told", flat)
+    desk(claude).work(submit=False)
+    assert Counter(row["state"] for row in calls(claude)) == {"answered": 3, "lost": 1}
+
+
+def test_what_one_result_raises_holds_up_no_other(
+    claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(claude, *map(question, ("one", "two", "three")))
+    desk(claude).work()
+    until_ended(claude)
+    answered, first = Batches._answered, calls(claude)[0]["id"]
+
+    def unpriced(self: Batches, call: Call, message: Any) -> None:
+        if call.id == first:
+            raise ConfigError("AXIOM_CLAUDE_SMALL", "has no price")
+        answered(self, call, message)
+
+    monkeypatch.setattr(Batches, "_answered", unpriced)
+    desk(claude).work()
+    assert Counter(row["state"] for row in calls(claude)) == {"answered": 2, "open": 1}
+
+
+def test_a_batch_that_is_too_large_goes_in_parts_and_refuses_no_question(
+    make: Any, fake: FakeClaude
+) -> None:
+    sizes: list[int] = []
+
+    def reply(handler: Any) -> None:
+        refusing(413, "request_too_large")(handler)
+
+    with told_service(reply) as service:
+        claude = make(ANTHROPIC_BASE_URL=service.url)
+        create = claude.batches.api.create
+
+        def limited(requests: Any) -> Any:
+            sizes.append(len(requests))
+            return create(requests) if len(requests) > 2 else Unsure("it is small enough")
+
+        put(claude, *(question(str(n)) for n in range(5)))
+        work = desk(claude)
+        object.__setattr__(work, "api", replace_api(work.api, limited))
+        work.work()
+    assert sizes == [5, 2, 3, 1, 2]
+    assert {row["state"] for row in rows(claude)} == {"submitting"}
+
+
+def replace_api(api: Any, create: Callable[..., Any]) -> Any:
+    class Limited(type(api)):  # type: ignore[misc]
+        def create(self, requests: Any) -> Any:
+            return create(requests)
+
+    return Limited(api._client)

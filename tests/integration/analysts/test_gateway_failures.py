@@ -16,8 +16,9 @@ import pytest
 import redis
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
+from axiom.cli import costs
 from axiom.config import Settings
-from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, Refused, ServiceDown
+from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, ConfigError, Refused, ServiceDown
 from axiom.paid import Usage
 from axiom.resilience.rate_limit import Costs, Wait
 from axiom.tasks.claude import Claude
@@ -362,3 +363,25 @@ def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
     assert claude.gateway(question()).text
     assert [row["state"] for row in calls(claude)] == ["lost", "answered"]
     assert booked_usd(claude) >= spent_usd(fake)
+
+
+# --- what a person sets ---
+
+
+def test_a_model_without_a_price_stops_the_start(settings: Make) -> None:
+    with pytest.raises(ConfigError, match=r"AXIOM_CLAUDE_SMALL: claude-next has no price"):
+        settings(analyst="claude", claude_small="claude-next")
+
+
+@pytest.mark.parametrize(
+    "text", ["1e30", "1e7", "1_000", "\u0663", "NaN", "", "-1", "0x10", " 5 ", "5\n", "1000000"]
+)
+def test_an_odd_amount_changes_no_budget(
+    claude: Claude, fake: FakeClaude, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "_claude", lambda: claude)
+    with pytest.raises(ConfigError, match="--run"):
+        costs.budget({"day": "1000", "run": text}, reset=False, as_json=True)
+    with pytest.raises(ConfigError, match="--reset"):
+        costs.budget({"day": "3"}, reset=True, as_json=True)
+    assert claude.book.limits() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_program_without_a_token_gets_401_and_is_told_what_to_send(
 def test_an_operator_sees_every_page(operator: Operator) -> None:
     client, _ = operator
     for path in ("/", "/pipelines/graph", "/runs", "/alerts", "/audit", "/access", "/api",
-                 "/do/trigger/graph", "/api/v1/overview"):  # fmt: skip
+                 "/do/trigger/graph", "/api/v1/overview", "/metrics", "/health"):  # fmt: skip
         assert client.get(path).status_code == 200, path
 
 
@@ -113,6 +114,15 @@ def test_another_site_can_post_nothing_not_even_a_login(operator: Operator) -> N
     for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         for path in ("/do/pause/graph", "/login", "/logout"):
             assert client.post(path, data={"csrf": csrf}, headers=headers).status_code == 403
+
+
+def test_what_is_larger_than_any_form_is_refused(nobody: TestClient) -> None:
+    def large() -> Iterator[bytes]:
+        for _ in range(64):
+            yield b"x" * (1 << 16)
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert nobody.post("/login", content=large(), headers=form).status_code == 413
 
 
 def test_a_form_with_its_token_acts_and_the_audit_says_who(operator: Operator) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.false_edges import TESTS, WORLDS, measure
 
 CHOSEN = {name: TESTS[name] for name in ("naive Pearson", "Axiom Pearson")}
 
 
+@pytest.mark.timeout(300)  # ten seconds, unless others use the machine
 def test_two_hundred_seeds_have_a_false_edge_in_at_most_one_of_twenty() -> None:
     found = {name: rest for name, *rest in measure(WORLDS[0], 200, CHOSEN)}
     null, power, among_found = found["Axiom Pearson"]

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import random
 import uuid
+from datetime import date, timedelta
 from decimal import Decimal
+from importlib import resources
 
 import pytest
 import redis
 
-from axiom.resilience.budget import Budget, OpenCall, Reserved, Spending, Spent
+from axiom.resilience.budget import Budget, OpenCall, Reserved, Spending, Spent, Untold
 from tests.unit.resilience import swarm
 from tests.unit.resilience.waiting import eventually
 
@@ -173,3 +175,80 @@ def test_processes_never_overspend(redis_url: str) -> None:
         reserved = swarm.in_processes(redis_url, swarm.reserve_all, [*work, *work[:2]])
         assert len(set(reserved)) == 100
         assert Budget(client).spent("day").total_usd == 1.0
+
+
+def today_by(client: redis.Redis, day: date) -> str:
+    """What the scripts take for the day, at its last second."""
+    at_s = (day - date(1970, 1, 1)).days * 86400 + 86399
+    common = (resources.files("axiom.resilience") / "lua" / "budget_common.lua").read_text()
+    clock = f"local function server_time() return {at_s} end\n"
+    return str(client.eval(f"{clock}{common}\nreturn today()", 2, "p", "o", "", 1))
+
+
+def test_the_server_knows_every_day(client: redis.Redis) -> None:
+    days = [date(2024, 2, 28) + timedelta(days=n) for n in range(4)]
+    days += [date(1970, 1, 1), date(2000, 2, 29), date(2026, 12, 31), date(2100, 3, 1)]
+    days += [date(2026, 1, 1) + timedelta(days=17 * n) for n in range(22)]
+    assert [today_by(client, day) for day in days] == [str(day) for day in days]
+
+
+def test_a_starred_scope_is_one_of_the_servers_day(client: redis.Redis) -> None:
+    budget = Budget(client)
+    budget.reserve("a", {"day:*": 1, "pipeline:x:*": 1}, 0.4)
+    [call] = budget.open_calls()
+    assert [scope[:-10] for scope in call.scopes] == ["day:", "pipeline:x:"]
+    assert budget.spent("day:*") == budget.spent(call.scopes[0]) == Spending(0.0, 0.4)
+
+
+def test_what_was_put_aside_yesterday_pays_nothing_today(client: redis.Redis) -> None:
+    budget = Budget(client)
+    budget.reserve("a", {"day:2026-11-22": 1}, 0.4)
+    assert isinstance(budget.reserve("a", {DAY: 0}, 0.4), Spent)
+    assert budget.open_calls() == []
+    budget.reserve("b", {"day:2026-11-22": 1}, 0.4)
+    assert budget.reserve("b", {DAY: 1}, 0.4) == Reserved(is_new=True)
+    assert budget.spent("day:2026-11-22").total_usd == 0
+    assert budget.spent(DAY).total_usd == 0.4
+
+
+def ask(budget: Budget, call: str, worst_usd: float, limit_usd: float = 1) -> object:
+    return budget.reserving(call, {DAY: limit_usd, RUN: 9}, worst_usd, must_know=True).run()
+
+
+def test_who_must_know_is_told_what_to_tell_first(client: redis.Redis) -> None:
+    budget = Budget(client)
+    assert ask(budget, "a", 0.4) == Untold((DAY, RUN))
+    budget.tell(DAY, 0.5, {})
+    assert ask(budget, "a", 0.4) == Untold((RUN,))
+    budget.tell(RUN, 0, {})
+    assert ask(budget, "a", 0.4) == Reserved(is_new=True)
+    assert isinstance(ask(budget, "b", 0.4), Spent)
+    budget.tell(DAY, 7, {"x": 7})  # it knows by now
+    assert budget.spent(DAY) == Spending(0.5, 0.4)
+
+
+def test_what_may_be_in_flight_counts_once_until_it_ends_or_asks_itself(
+    client: redis.Redis,
+) -> None:
+    budget = Budget(client)
+    budget.reserve("known", {DAY: 1}, 0.1)
+    flying = {"known": 0.1, "settles": 0.2, "asks": 0.2, "withdrawn": 0.2}
+    budget.tell(DAY, 0.05, flying)
+    budget.tell(RUN, 0, {"settles": 0.2, "asks": 0.2})
+    assert budget.spent(DAY) == Spending(0.05, 0.7)
+    budget.settle("settles", 0.1)
+    assert budget.spent(RUN) == Spending(0.1, 0.2)
+    budget.release("withdrawn")
+    assert isinstance(ask(budget, "asks", 0.2, limit_usd=0.3), Spent)  # it stood in for itself only
+    assert budget.spent(DAY) == Spending(0.15, 0.1)
+    assert ask(budget, "asks", 0.2) == Reserved(is_new=True)
+    assert budget.spent(DAY) == Spending(0.15, 0.3)
+
+
+def test_all_must_be_told_again_when_redis_has_forgotten(client: redis.Redis) -> None:
+    budget = Budget(client)
+    for scope in (DAY, RUN):
+        budget.tell(scope, 0, {})
+    assert isinstance(ask(budget, "a", 0.4), Reserved)
+    client.delete("axiom:limits:{budget}:memory")
+    assert ask(budget, "b", 0.4) == Untold((DAY, RUN))

@@ -8,7 +8,16 @@ from dataclasses import replace
 import pytest
 import redis
 
-from axiom.resilience.rate_limit import NOTHING, Costs, Granted, Limits, Policy, RateLimit, Wait
+from axiom.resilience.rate_limit import (
+    KINDS,
+    NOTHING,
+    Costs,
+    Granted,
+    Limits,
+    Policy,
+    RateLimit,
+    Wait,
+)
 from tests.unit.resilience.waiting import eventually
 
 # By the hour: in a test hardly anything flows back, so that sums can be told.
@@ -158,6 +167,34 @@ def test_a_dead_head_does_not_block_and_has_its_turn_again_when_it_was_only_late
     limit.settle(taken[1], NOTHING)
     assert isinstance(limit.acquire("third", ONE), Wait)
     take(limit, "head")
+
+
+def test_who_is_late_each_time_is_waited_for_longer_each_time(client: redis.Redis) -> None:
+    policy = Policy(period_s=3600, burst=0.5, margin=None, longest_wait_s=0.05, grace_s=0.1)
+    limit = RateLimit(client, "m", LIMITS, policy)
+    take(limit, "all", Costs(2900, 100))
+    big, small = Costs(2000, 100), Costs(10, 10)
+
+    for n in range(3):
+        assert isinstance(limit.acquire("big", big), Wait)
+        assert isinstance(limit.acquire(f"small{n}", small), Wait)
+        eventually(lambda n=n: isinstance(limit.acquire(f"small{n}", small), Granted))  # it is late
+    assert isinstance(limit.acquire("big", big), Wait)
+    asked = client.hget("axiom:limits:{rate:m}:waiting", "big")
+    assert float(str(asked).split()[4]) == pytest.approx(0.8)
+
+
+def test_one_odd_answer_does_not_stop_everyone_for_long(
+    limit: RateLimit, tickets: Iterator[str]
+) -> None:
+    flying = [next(tickets) for _ in range(3)]
+    for ticket in flying:
+        take(limit, ticket)
+    odd = {f"anthropic-ratelimit-{k}-{n}": "1" for k in KINDS for n in ("limit", "remaining")}
+    limit.correct(odd)
+    for ticket in flying[1:]:
+        limit.settle(ticket, ONE)
+    assert waited(limit.acquire(next(tickets), ONE)) <= HOUR
 
 
 def test_a_ticket_that_stays_away_for_long_is_forgotten(
