@@ -79,9 +79,18 @@ class CorrelationStore:
         asked = {**group, "limit": limit, "ticker": ticker}
         return [Correlation(**row) for row in self._db.query(self._sql["strongest"], asked)]
 
-    def explained(self, group: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-        """Return what was said of changes up to a result, newest first, with `r`, `q` and so on."""
-        return self._db.query(self._sql["explained"], {**group, "limit": limit})
+    def explained(self, groups: Sequence[Mapping[str, Any]], limit: int) -> list[dict[str, Any]]:
+        """Return what was said of changes in results' windows and methods, newest first.
+
+        With the pair's numbers at that time: `r`, `low`, `high`, `q`, `n`.
+        """
+        if not groups:
+            return []
+        asked = {
+            "market": groups[0]["market"], "windows": [each["window"] for each in groups],
+            "methods": [each["method"] for each in groups], "limit": limit,
+        }  # fmt: skip
+        return self._db.query(self._sql["explained"], asked)
 
     def counts(self, market: str) -> dict[str, Any]:
         """Return the number of `rows` and how many of them are `significant`."""

@@ -274,6 +274,8 @@ class Change(BaseModel):
 
     a: str
     b: str
+    window: int
+    method: str
     kind: str
     text: str
     analyst: str
@@ -512,13 +514,18 @@ async def groups(request: Request) -> list[Group]:
 async def changes(
     request: Request,
     window: int | None = None,
-    method: correlations_page.Method = "pearson",
+    method: correlations_page.Method | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[Change]:
     """Return what changed and what an analyst said of it, newest first."""
-    here, group = console(request), await _group(request, window, method)
-    rows = await here.ask(here.reading.correlations.explained, group, limit)
-    return [Change.model_validate(row) for row in rows]
+    here = console(request)
+    wanted = [
+        group
+        for group in await here.ask(correlations_page.groups, here.reading)
+        if window in (None, group["window"]) and method in (None, group["method"])
+    ]
+    rows = await here.ask(here.reading.correlations.explained, wanted, limit)
+    return [Change.model_validate(row | {"window": row["window_days"]}) for row in rows]
 
 
 # --- search ---

@@ -18,7 +18,7 @@ from axiom.model import Correlation
 from axiom.pipelines.correlation import METHODS
 
 router = APIRouter(include_in_schema=False)
-STRONGEST, EXPLAINED, CHOSEN = 100, 40, 30
+STRONGEST, EXPLAINED, CHOSEN = 100, 20, 30
 Method = Literal["pearson", "spearman"]
 Group = dict[str, Any]
 
@@ -76,7 +76,7 @@ def facts(
             (c for c in strongest if c.lag and c.lag_q is not None and c.lag_q < 0.05),
             key=lambda c: c.lag_q or 0.0,
         )[:20],
-        "explained": reading.correlations.explained(group, EXPLAINED),
+        "explained": reading.correlations.explained(found, EXPLAINED),
     }  # fmt: skip
 
 

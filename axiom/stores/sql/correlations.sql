@@ -68,10 +68,16 @@ WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
   AND (%(ticker)s::text IS NULL OR a = %(ticker)s OR b = %(ticker)s)
 ORDER BY abs(r) DESC, a, b LIMIT %(limit)s;
 
--- :explained what was said of changes, newest first, with the pair's numbers at that time
-SELECT explanations.*, c.r, c.low, c.high, c.q, c.n
-FROM explanations
-LEFT JOIN correlations AS c USING (market, window_days, method, logical_at, a, b)
-WHERE explanations.market = %(market)s AND explanations.window_days = %(window)s
-  AND explanations.method = %(method)s AND explanations.logical_at <= %(logical_at)s
-ORDER BY explanations.logical_at DESC, a, b LIMIT %(limit)s;
+-- :explained what was said of changes of some windows and methods, newest first, with the
+-- pair's numbers at that time
+SELECT told.*, c.r, c.low, c.high, c.q, c.n
+FROM unnest(%(windows)s::int[], %(methods)s::text[]) AS wanted (window_days, method)
+CROSS JOIN LATERAL (
+    SELECT * FROM explanations
+    WHERE explanations.market = %(market)s AND explanations.window_days = wanted.window_days
+      AND explanations.method = wanted.method
+    ORDER BY logical_at DESC, a, b LIMIT %(limit)s) AS told
+LEFT JOIN correlations AS c
+    ON c.market = told.market AND c.window_days = told.window_days AND c.method = told.method
+   AND c.logical_at = told.logical_at AND c.a = told.a AND c.b = told.b
+ORDER BY told.logical_at DESC, told.window_days, told.method, told.a, told.b LIMIT %(limit)s;
