@@ -114,6 +114,7 @@ def types() -> dict[str, dict[str, float]]:
 def novelty() -> dict[str, dict[str, Any]]:
     from axiom.analysts.embedding import embed
     from tests.labelled import (
+        STORIES_FRESH,
         STORIES_HELD,
         STORIES_MORE,
         STORIES_TUNE,
@@ -125,6 +126,7 @@ def novelty() -> dict[str, dict[str, Any]]:
 
     sets = {
         "held": [stories(STORIES_HELD)],
+        "fresh": [stories(STORIES_FRESH)],
         "tune": [stories(STORIES_TUNE)],
         "more to tune": [stories(STORIES_MORE)],
         "facts held": facts_by_week(held=True),

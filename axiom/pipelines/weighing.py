@@ -54,9 +54,7 @@ class Model:
         return self.start + self.value[trees, node].sum(axis=1)
 
 
-def likenesses(
-    one: Reading, others: Sequence[Reading], cosines: Sequence[float]
-) -> NDArray[Any]:
+def likenesses(one: Reading, others: Sequence[Reading], cosines: Sequence[float]) -> NDArray[Any]:
     """Return how likely each of the others tells the same story as the one, 0 to 1."""
     import numpy as np
 
