@@ -113,12 +113,24 @@ def types() -> dict[str, dict[str, float]]:
 
 def novelty() -> dict[str, dict[str, Any]]:
     from axiom.analysts.embedding import embed
-    from tests.labelled import STORIES_HELD, STORIES_TUNE, measure_novelty, stories, together
+    from tests.labelled import (
+        STORIES_FRESH,
+        STORIES_HELD,
+        STORIES_MORE,
+        STORIES_TUNE,
+        facts_by_week,
+        measure_novelty,
+        stories,
+        together,
+    )
 
     sets = {
         "held": [stories(STORIES_HELD)],
+        "fresh": [stories(STORIES_FRESH)],
         "tune": [stories(STORIES_TUNE)],
-        "facts": facts_by_week(),
+        "more to tune": [stories(STORIES_MORE)],
+        "facts held": facts_by_week(held=True),
+        "facts to tune": facts_by_week(held=False),
     }
     found = {}
     for name, parts in sets.items():
@@ -129,24 +141,6 @@ def novelty() -> dict[str, dict[str, Any]]:
             **{how: right / of for how, (right, of) in score.by_how.items()},
         }  # fmt: skip
     return found
-
-
-def facts_by_week() -> list[list[Any]]:
-    """Return the shipped facts, those of a week together: their repeats are meant to be hard."""
-    from datetime import datetime
-
-    from tests.labelled import Told
-
-    numbers: dict[str, int] = {}
-    weeks: dict[int, list[Any]] = {}
-    begun: dict[str, int] = {}
-    for each in facts():
-        day = datetime.fromisoformat(each["published_at"]).toordinal()
-        week = begun.setdefault(each["story"], day // 7)
-        story = numbers.setdefault(each["story"], len(numbers))
-        how = "first" if each["telling"] == 1 else "other words"
-        weeks.setdefault(week, []).append(Told(each["headline"], story, how, 0, each["type"]))
-    return list(weeks.values())
 
 
 def linking() -> dict[str, dict[str, float]]:

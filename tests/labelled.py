@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from axiom.providers.universe import load_universe
 
 HERE = Path(__file__).parent / "data" / "events"
 STORIES_TUNE, STORIES_HELD = HERE / "stories_tune.txt", HERE / "stories_held.txt"
+STORIES_MORE = HERE / "stories_tune_more.txt"
+STORIES_FRESH = HERE / "stories_fresh.txt"
+FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"
 MORE_COMPANIES = HERE / "linking_universe.json"
@@ -49,6 +53,24 @@ def stories(path: Path) -> list[Told]:
             found.append(Told(text, story, how or HOW[line[0]], family, kind))
             how = ""
     return found
+
+
+def facts_by_week(*, held: bool) -> list[list[Told]]:
+    """Read half of the shipped facts, those of a week together: to learn from, or kept aside.
+
+    A story is wholly in one half, by a hash of its name.
+    """
+    weeks: dict[int, list[Told]] = {}
+    begun: dict[str, tuple[int, int]] = {}
+    for line in FACTS.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if sha256(row["story"].encode()).digest()[0] % 2 == held:
+            week = datetime.fromisoformat(row["published_at"]).toordinal() // 7
+            week, story = begun.setdefault(row["story"], (week, len(begun)))
+            how = "first" if row["telling"] == 1 else "other words"
+            told = Told(row["headline"], story, how, week, row["type"])
+            weeks.setdefault(week, []).append(told)
+    return list(weeks.values())
 
 
 def linked(path: Path) -> list[tuple[str, set[str]]]:

@@ -1,15 +1,13 @@
-"""How likely two headlines tell the same story, from wording, meaning, numbers, names and deeds.
+"""What two headlines share and where they are at odds: wording, numbers, names and deeds.
 
 Wording and meaning alone cannot part "Q1 results" from "Q2 results", or "sues"
 from "is sued": a template's words are the same. What decides is where two
-headlines agree and where they are at odds. The weights are measured:
-`scripts/train_novelty.py` computes them from labelled stories.
+headlines agree and where they are at odds; `axiom/pipelines/weighing.py` weighs both.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +34,10 @@ _CURRENCIES = {"euro", "dollar", "pound", "yen", "cent"}
 _SPELT = {
     r"\bquarter[- ](?:of a )?(?:percentage )?point\b": "0.25%",
     r"\bhalf[- ](?:a )?(?:percentage )?point\b": "0.5%",
+    r"\bhalf[- ](?:a )?percent\b": "0.5%", r"\bthree[- ]quarters? of a (?:percentage )?point\b": "0.75%",
+    r"\ba tenth\b": "10%", r"\bone in ten\b": "10%", r"\ba fifth\b": "20%", r"\bone in five\b": "20%",
+    r"\ba third\b(?!.quarter)": "33%", r"\ba quarter (?=of (?:its|staff|the))": "25% ",
+    r"\bby half\b": "50%", r"\bthree (?=thousand)": "3 ",
     r"\ba quarter of a\b": "0.25", r"\ba dozen\b": "12", r"\bone (?=million|billion)": "1 ",
     r"\btwo (?=million|billion)": "2 ", r"\bthree (?=million|billion)": "3 ",
     r"\bfour (?=million|billion)": "4 ", r"\bfive (?=million|billion)": "5 ",
@@ -95,7 +97,7 @@ def read(text: str) -> Reading:
     words = _stems(lower)
     deeds = _deeds()
     return Reading(
-        words=frozenset(words) - _STOP,
+        words=frozenset([*words, *_stood_for(lower)]) - _STOP,
         names=frozenset(_names(_joined(text))),
         amounts=frozenset(_amounts(lower)),
         periods=frozenset(_periods(lower)),
@@ -138,22 +140,6 @@ def features(a: Reading, b: Reading, cosine: float) -> dict[str, float]:
     }
 
 
-@cache
-def _measured() -> Mapping[str, float]:
-    found: Mapping[str, float] = json.loads(_data("novelty.json"))["weights"]
-    return found
-
-
-def likeness(a: Reading, b: Reading, cosine: float) -> float:
-    """Return how likely two headlines tell the same story, 0 to 1."""
-    weights = _measured()
-    found = features(a, b, cosine)
-    if any(found[name] for name in VETOES):
-        return 0.0
-    total = weights["bias"] + sum(weights.get(name, 0.0) * found[name] for name in found)
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
-
-
 # --- reading ---------------------------------------------------------------------
 
 
@@ -182,6 +168,24 @@ def _same() -> tuple[Mapping[str, str], re.Pattern[str], Mapping[str, str]]:
     longest = sorted(phrases, key=len, reverse=True)
     pattern = re.compile(rf"\b(?:{'|'.join(map(_inflected, longest))})\b", re.IGNORECASE)
     return single, pattern, {_bare(phrase): word for phrase, word in phrases.items()}
+
+
+@cache
+def _stands() -> tuple[re.Pattern[str], Mapping[str, str]]:
+    """Return products, people and by-names, and for each the word of whom it stands for."""
+    groups: dict[str, str] = _said()["stands_for"]  # type: ignore[assignment]
+    found = {
+        phrase.replace("-", " "): _stem(word.lower())
+        for phrases, word in groups.items()
+        for phrase in phrases.split()
+    }
+    longest = "|".join(re.escape(each) for each in sorted(found, key=len, reverse=True))
+    return re.compile(rf"\b({longest})(?:'?s)?(?!\w)"), found
+
+
+def _stood_for(lower: str) -> Iterator[str]:
+    pattern, found = _stands()
+    return (found[phrase] for phrase in pattern.findall(lower.replace("-", " ")))
 
 
 def _inflected(phrase: str) -> str:

@@ -3,7 +3,7 @@
 *exact*: the same words, whatever their case, punctuation and source. *near*: few
 words changed (MinHash of letter runs, then their Jaccard index) and nothing at odds.
 *semantic*: near in meaning (embeddings), and likely one story by all that both state
-(`axiom/pipelines/likeness.py`). The thresholds are measured on labelled stories of
+(`axiom/pipelines/weighing.py`). The thresholds are measured on labelled stories of
 this project; docs/explanation/events.md has the figures.
 """
 
@@ -18,14 +18,15 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from axiom.model import Headline, Telling
-from axiom.pipelines.likeness import Reading, agree, likeness, read
+from axiom.pipelines.likeness import Reading, agree, read
+from axiom.pipelines.weighing import likenesses
 
 if TYPE_CHECKING:
     from datasketch import MinHashLSH
     from numpy.typing import NDArray
 
 NEAR = 0.70  # Jaccard index of two wordings' letter runs
-SAME = 0.70  # likeness of a headline to the tellings of a story
+SAME = 0.85  # likeness of a headline to the tellings of a story
 RELATED = 0.55  # cosine of two events of one story line
 NEIGHBOURS = 12  # stored events that a headline is compared with, the nearest first
 CLOSEST_SHARE = 0.6  # of the closest telling in a story's likeness; the rest is their mean
@@ -120,19 +121,18 @@ class Stories:
 
         `cosines` are of the stories to compare with: to the first telling of each.
         """
-        scored = ((self._story(reading, vector, e, cosine), e) for e, cosine in cosines.items())
-        return max(scored, default=(0.0, ""))
-
-    def _story(self, reading: Reading, vector: NDArray[Any], event_id: str, cosine: float) -> float:
-        found = [
-            likeness(
-                reading,
-                told.reading,
-                cosine if told.vector is None else float(vector @ told.vector),
-            )
-            for told in self.by_event[event_id]
+        told = [each for event_id in cosines for each in self.by_event[event_id]]
+        if not told:
+            return 0.0, ""
+        to_each = [
+            cosines[each.event_id] if each.vector is None else float(vector @ each.vector)
+            for each in told
         ]
-        return CLOSEST_SHARE * max(found) + (1 - CLOSEST_SHARE) * sum(found) / len(found)
+        found: dict[str, list[float]] = defaultdict(list)
+        likely = likenesses(reading, [each.reading for each in told], to_each)
+        for each, alike in zip(told, likely, strict=True):
+            found[each.event_id].append(float(alike))
+        return max((_of_story(alike), event_id) for event_id, alike in found.items())
 
     def prepare(self, events: set[str]) -> None:
         """Make the vectors that no store compares: of the further tellings of some stories."""
@@ -153,6 +153,10 @@ class Stories:
 
         # asked for more than is taken, so that the index seldom misses: the Jaccard index decides
         return MinHashLSH(threshold=NEAR - 0.15, num_perm=_PERMUTATIONS)
+
+
+def _of_story(alike: Sequence[float]) -> float:
+    return CLOSEST_SHARE * max(alike) + (1 - CLOSEST_SHARE) * sum(alike) / len(alike)
 
 
 @lru_cache(maxsize=20_000)
