@@ -237,4 +237,5 @@ def _tail(
     found *= squared
     found += wild
     found -= odd
-    return np.fmax(found, rest * rest, out=found)
+    np.fmax(found, rest * rest, out=found)
+    return found

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 TILE = 256  # enough for products; what they read is the most of what they cost
-STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
+STRIP = 128  # rows of a tile that fit the cache together with all that is made of them
 _KEPT = 16 << 20  # bytes
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
