@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -50,19 +51,22 @@ def release() -> None:
     show.say(f"Postgres: {applied} migrations applied; graph: constraints in place")
 
 
-def observe_here(*, keep: bool) -> None:
-    """Show what goes wrong in this process' steps; keep all that they say, and trace them."""
-    import atexit
-
+@contextmanager
+def observed_here(*, keep: bool) -> Iterator[None]:
+    """Keep what this process' steps say, and trace them; the run's table tells what failed."""
     from axiom.celery import keep_log_lines
     from axiom.config import settings
     from axiom.telemetry import log_lines, logs
 
     wanted = settings()
-    logs.configure(wanted.log_format, wanted.log_level, secrets=wanted.secrets(), shown="ERROR")
+    logs.configure(wanted.log_format, wanted.log_level, secrets=wanted.secrets(), shown="CRITICAL")
     if keep:
         keep_log_lines()
-        atexit.register(log_lines.flush)
+    try:
+        yield
+    finally:
+        if keep:
+            log_lines.flush()
 
 
 def run_here(
@@ -75,8 +79,7 @@ def run_here(
     from axiom.tasks.services import in_process_engine
 
     logical_at = logical_time(pipeline, at, "manual")
-    observe_here(keep=not dry_run)
-    with in_process_engine(dry_run=dry_run) as engine:
+    with observed_here(keep=not dry_run), in_process_engine(dry_run=dry_run) as engine:
         claim = run_in_process(
             engine,
             flow_of(pipeline),
