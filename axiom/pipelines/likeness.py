@@ -34,8 +34,10 @@ _CURRENCIES = {"euro", "dollar", "pound", "yen", "cent"}
 _SPELT = {
     r"\bquarter[- ](?:of a )?(?:percentage )?point\b": "0.25%",
     r"\bhalf[- ](?:a )?(?:percentage )?point\b": "0.5%",
-    r"\bhalf[- ](?:a )?percent\b": "0.5%", r"\bthree[- ]quarters? of a (?:percentage )?point\b": "0.75%",
-    r"\ba tenth\b": "10%", r"\bone in ten\b": "10%", r"\ba fifth\b": "20%", r"\bone in five\b": "20%",
+    r"\bhalf[- ](?:a )?percent\b": "0.5%",
+    r"\bthree[- ]quarters? of a (?:percentage )?point\b": "0.75%",
+    r"\ba tenth\b": "10%", r"\bone in ten\b": "10%",
+    r"\ba fifth\b": "20%", r"\bone in five\b": "20%",
     r"\ba third\b(?!.quarter)": "33%", r"\ba quarter (?=of (?:its|staff|the))": "25% ",
     r"\bby half\b": "50%", r"\bthree (?=thousand)": "3 ",
     r"\ba quarter of a\b": "0.25", r"\ba dozen\b": "12", r"\bone (?=million|billion)": "1 ",

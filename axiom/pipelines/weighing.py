@@ -39,8 +39,10 @@ class Model:
 
     def predict(self, table: NDArray[Any]) -> NDArray[Any]:
         """Return a probability for each row of features, in the order of `names`."""
+        import numpy as np
+
         linear = self.bias + table @ self.weights
-        return (_sigmoid(linear) + _sigmoid(self._boosted(table))) / 2
+        return np.asarray((_sigmoid(linear) + _sigmoid(self._boosted(table))) / 2)
 
     def _boosted(self, table: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -51,7 +53,7 @@ class Model:
         for _ in range(self.depth):
             goes_left = table[rows, self.feature[trees, node]] <= self.threshold[trees, node]
             node = np.where(goes_left, self.left[trees, node], self.right[trees, node])
-        return self.start + self.value[trees, node].sum(axis=1)
+        return np.asarray(self.start + self.value[trees, node].sum(axis=1))
 
 
 def likenesses(one: Reading, others: Sequence[Reading], cosines: Sequence[float]) -> NDArray[Any]:

@@ -96,7 +96,7 @@ def test_a_stored_story_is_found_by_its_other_tellings_too() -> None:
         {"headline_id": "e1", "event_id": "e1", "headline": first},
         {"headline_id": "h2", "event_id": "e1", "headline": second},
     ]
-    again = Headline("Arm takes Qualcomm to court on licences", NOW, "b")
+    again = Headline("Arm takes Qualcomm to court over its licences", NOW, "b")
     stories = Stories(embed, CANONICAL)
     [found] = tell_apart([again], rows, embed([again.text]), [[("e1", 0.7)]], stories, "replay")
     assert found.telling.event_id == "e1"
