@@ -220,9 +220,7 @@ def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: 
     return wild
 
 
-def _tail(
-    left: Known, right: Known, odd: Array, squared: Array, rest: Array, wild: Array
-) -> Array:
+def _tail(left: Known, right: Known, odd: Array, squared: Array, rest: Array, wild: Array) -> Array:
     """How much such days inflate the variance of r, at least 1; `odd` is r (m31 + m13).
 
     With m_ab the mean of z_i^a z_j^b, the variance of r that holds whatever the distribution,
