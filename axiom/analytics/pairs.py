@@ -63,10 +63,11 @@ def prepare_side(values: Array, method: str) -> Side:
     length, lags = len(x), lags_of(len(x))
     cubes, turned = np.empty((2, 2 * length, x.shape[1]), dtype=np.float32)
     cubes[length:] = turned[:length] = single = tested.astype(np.float32)
-    squares = single * single
+    double = tested * tested
+    squares = double.astype(np.float32)
     np.multiply(squares, single, out=cubes[:length])
     turned[length:] = cubes[:length]
-    fourth = np.einsum("ti,ti->i", squares, squares, dtype=float) / np.maximum(counts, 1)
+    fourth = np.einsum("ti,ti->i", double, double) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
     known = Known(memory, compute_autocorrelation(tested, lags), fourth)
     return Side(columns, known, tested, squares, cubes, turned)
