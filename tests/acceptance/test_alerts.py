@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from axiom.embedded.servers import free_port
@@ -96,6 +97,29 @@ def test_a_broker_that_is_killed_is_told_and_nobody_who_lives_is_said_to_be_gone
     wait_for(lambda: all_back(stack, processes), what="all heard of again")
     told = people.mail.inbox.subjects[before:]
     assert [each for each in told if "is gone" in each and "beat" not in each] == []
+
+
+def test_a_server_that_hangs_is_told_and_so_is_its_return(
+    stack: Stack, people: People, processes: dict[str, subprocess.Popen[bytes]]
+) -> None:
+    graph = psutil.Process(stack.processes["graph"].pid)
+    frozen = [graph, *graph.children(recursive=True)]
+    for each in frozen:
+        each.suspend()
+    try:
+        wait_for(lambda: people.told("CRITICAL", "the graph server"), what="the alert of the graph")
+        [watch] = [
+            each
+            for each in json.loads(stack.run("axiom", "doctor", "--json", check=False).stdout)[
+                "checks"
+            ]
+            if each["name"] == "watch"
+        ]
+        assert watch["status"] == "ok", watch
+    finally:
+        for each in frozen:
+            each.resume()
+    wait_for(lambda: people.told("RESOLVED", "the graph server"), what="its all-clear")
 
 
 def test_one_who_stops_cleanly_is_no_alert(
