@@ -79,7 +79,7 @@ def _show_notes(
     if last is None:
         show.say("Nobody looks yet: beat does, and the workers of the queue control.")
     elif last["age_s"] > 60:
-        show.say(f"Nobody has looked since {show.moment(last['claimed_at'])}: is beat running?")
+        show.say(f"Nobody has looked since {show.moment(last['ended_at'])}: is beat running?")
 
 
 def history(rule: str | None, limit: int, *, as_json: bool) -> None:

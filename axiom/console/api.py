@@ -74,7 +74,7 @@ class Muted(BaseModel):
 
 @router.get("/overview", tags=["now"])
 async def overview(request: Request) -> dict[str, Any]:
-    """Return each pipeline's state, freshness and costs, queues, processes, breaker, alerts."""
+    """Return each pipeline's state and costs, queues, processes, breaker, alerts and news."""
     here = console(request)
     rows: Any = await here.ask(here.history.overview, 1)
     at, paid = utcnow(), await dollars_today(here)
@@ -91,6 +91,7 @@ async def overview(request: Request) -> dict[str, Any]:
         ],
         "queues": _known(found.queues), "processes": _known(found.workers),
         "breaker": _known(found.breaker), "alerts": _known(found.alerts),
+        "news": _known(found.news),
     }  # fmt: skip
 
 

@@ -10,15 +10,18 @@ from typing import Any
 from axiom.console.web import Console, Missing
 from axiom.model import PIPELINES, utcnow
 
+NEWS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Queues, processes and the breaker; each may be `Missing`."""
+    """Queues, processes, the breaker, alerts and news; each may be `Missing`."""
 
     queues: Any
     workers: Any
     breaker: Any
     alerts: Any
+    news: Any
     services: Any = ()
 
 
@@ -26,14 +29,12 @@ async def now(console: Console) -> Now:
     """Ask all parts, one of which may be away."""
     from axiom.tasks import state
 
-    asked = (state.queues, state.workers, state.breaker, partial(open_alerts, console))
+    asked = (
+        state.queues, state.workers, state.breaker,
+        lambda: console.services.alerts.open_alerts(50),
+        lambda: console.services.alerts.news(NEWS),
+    )  # fmt: skip
     return Now(*[await console.part(each) for each in asked])
-
-
-def open_alerts(console: Console) -> list[dict[str, Any]]:
-    """Return what is open, the gravest first, and the newest news."""
-    alerts = console.services.alerts
-    return alerts.open_alerts(50) + [a for a in alerts.newest(20) if a["state"] == "noted"]
 
 
 async def schedules(console: Console) -> Any:

@@ -178,3 +178,18 @@ def test_the_api_describes_itself_with_a_name_for_every_answer(operator: Operato
     described = [op for path in schema["paths"].values() for op in path.values()]
     assert len(described) >= 19
     assert all(op["description"] and op["tags"] for op in described)
+
+
+def test_news_is_told_apart_from_alarms(operator: Operator, app: FastAPI) -> None:
+    alerts = app.state.console.services.alerts
+    alerts.raise_alert("event/1", severity="info", subject="AMD: <b>price_move</b>", detail={})
+    client, _ = operator
+    card = client.get("/").text.partition('<h2 id="alerts">')[2].partition("</section>")[0]
+    alarms, _, news = card.partition("<h3>News</h3>")
+    assert "Nothing wants you." in alarms
+    assert "price_move" not in alarms
+    assert "AMD: &lt;b&gt;price_move&lt;/b&gt;" in news
+    assert "<svg" not in news
+    told = client.get("/api/v1/overview").json()
+    assert told["alerts"] == []
+    assert [each["cause"] for each in told["news"]] == ["event/1"]
