@@ -422,7 +422,10 @@ def runs_show(
 
 
 def _parsed(params: list[str] | None) -> dict[str, Any]:
-    return parse_params(params or (), "--param")
+    try:
+        return parse_params(params or ())
+    except ConfigError as error:
+        raise typer.BadParameter(error.problem) from error
 
 
 def main() -> None:

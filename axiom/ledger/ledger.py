@@ -268,7 +268,7 @@ class Ledger:
         return self._query("step_states", {"run_id": run_id})
 
     def last_runs(self) -> dict[str, Run]:
-        """Return each pipeline's newest live run that was not skipped; backfills say nothing of now."""
+        """Return each pipeline's newest run that was not skipped and is of no backfill."""
         rows = self._query("last_runs", {"pipelines": list(PIPELINES)})
         return {row["pipeline"]: to_run(row) for row in rows}
 
