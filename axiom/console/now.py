@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axiom.console.web import Console, Missing
 from axiom.model import PIPELINES, utcnow
+
+if TYPE_CHECKING:
+    from axiom.ledger.schedules import Schedule
 
 NEWS = 5
 
@@ -45,12 +48,11 @@ async def schedules(console: Console) -> Any:
     return {} if isinstance(found, Missing) else found
 
 
-def freshness(pipeline: str, good_at: datetime | None, at: datetime) -> str:
-    """`fresh` while the newest good logical time is within a slot and the deadline; `stale`."""
-    cadence = PIPELINES[pipeline]
+def freshness(schedule: Schedule | None, good_at: datetime | None, at: datetime) -> str:
+    """`fresh` as its schedule has it, else `stale`; `never` where nothing was good yet."""
     if good_at is None:
         return "never"
-    return "fresh" if at - good_at < cadence.slot + cadence.deadline else "stale"
+    return "fresh" if schedule and schedule.is_fresh(good_at, at) else "stale"
 
 
 async def dollars_today(console: Console) -> Any:
