@@ -209,8 +209,8 @@ class Access:
         try:
             found = look()
         except StoreUnavailable:
-            if who and self._clock() - seen_s < OUTAGE_S:  # they may look, not act: actions
-                return Who(who.name, "viewer", who.csrf)  # need Postgres anyway
+            if who and self._clock() - seen_s < OUTAGE_S:  # they may look; whatever they do
+                return who  # is kept in Postgres first, and so refused
             raise
         self._remember(secret, found)
         return found

@@ -18,15 +18,15 @@ from fastapi.responses import (
 )
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from axiom.console.access import TooMany, Who
-from axiom.console.guard import COOKIE, session_of
+from axiom.console.access import TooMany
+from axiom.console.guard import COOKIE, identify, session_of
 from axiom.console.live import TOPICS, Live
 from axiom.console.web import console, page
 from axiom.errors import StoreUnavailable
 from axiom.telemetry.health import TEXT
 
 router = APIRouter(include_in_schema=False)
-CHECKED_S = 30.0  # a stream ends so soon after its login
+CHECKED_S = 30.0  # a stream ends so soon after its login or token
 
 
 @router.get("/live", response_class=PlainTextResponse)
@@ -144,7 +144,6 @@ async def stream(request: Request, topic: str) -> Response:
 
 async def _events(request: Request, topic: str) -> AsyncIterator[ServerSentEvent]:
     live: Live = request.app.state.live
-    who: Who = request.state.who
     news = live.follow(topic)
     loop = asyncio.get_running_loop()
     checked_s = loop.time()
@@ -154,7 +153,7 @@ async def _events(request: Request, topic: str) -> AsyncIterator[ServerSentEvent
             done, _ = await asyncio.wait({waiting}, timeout=CHECKED_S)
             if loop.time() - checked_s >= CHECKED_S:
                 checked_s = loop.time()
-                if who.csrf and not await _still(request):
+                if not await _still(request):
                     return
             if done:
                 told = json.dumps(waiting.result(), ensure_ascii=False)
@@ -168,9 +167,9 @@ async def _events(request: Request, topic: str) -> AsyncIterator[ServerSentEvent
 
 
 async def _still(request: Request) -> bool:
-    """Whether the login of a stream is not over."""
-    here, secret = console(request), session_of(request.headers)
+    """Whether the login or token of a stream is not over."""
+    here = console(request)
     try:
-        return bool(secret and await here.ask(here.access.by_session, secret))
+        return await here.ask(identify, here.access, request.headers) is not None
     except StoreUnavailable:
         return True

@@ -7,6 +7,7 @@ token that the login's forms carry.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -27,6 +28,7 @@ COOKIE = "axiom_session"
 OPEN = ("/live", "/ready", "/login")
 OPEN_BELOW = ("/static/",)
 ANYBODY = ("/logout", "/logout/everywhere")  # needs a login, not a role
+ACTIONS = "/do/"  # the pages that ask whether to do something
 SAFE = ("GET", "HEAD")
 LARGEST_FORM = 1 << 20
 POLICY = (
@@ -60,7 +62,7 @@ class Guard:
         send = _with_headers(scope, send)
         headers = Headers(scope=scope)
         try:
-            who = await self._who(headers)
+            who = await self._who(scope, headers)
         except AxiomError as error:  # Postgres is away, or has no tables yet
             if not _is_open(scope["path"]):
                 await _away(scope, str(error))(scope, receive, send)
@@ -71,20 +73,26 @@ class Guard:
         if scope["method"] in SAFE:
             if who is None and not _is_open(scope["path"]):
                 refusal = _log_in(scope)
+            elif who and not who.may_act and scope["path"].startswith(ACTIONS):
+                refusal = _say(scope, 403, f"{who.name} is a viewer: operators may do this")
         else:
             receive, refusal = await _refusal(scope, headers, receive, who)
         await (refusal or self._app)(scope, receive, send)
 
-    async def _who(self, headers: Headers) -> Who | None:
-        import asyncio
-
+    async def _who(self, scope: Scope, headers: Headers) -> Who | None:
+        if _is_open(scope["path"]) and scope["path"] != "/login":
+            return None  # probes and styles need nobody, least of all Postgres
         ask = asyncio.get_running_loop().run_in_executor
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return await ask(self._threads, self._access.by_token, token.strip())
-        if secret := session_of(headers):
-            return await ask(self._threads, self._access.by_session, secret)
-        return None
+        return await ask(self._threads, identify, self._access, headers)
+
+
+def identify(access: Access, headers: Headers) -> Who | None:
+    """Return whose token or login a request carries."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return access.by_token(token.strip())
+    secret = session_of(headers)
+    return access.by_session(secret) if secret else None
 
 
 async def _refusal(

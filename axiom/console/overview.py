@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from axiom.console import drawing
 from axiom.console.live import TOPICS, Topic
 from axiom.console.now import dollars_today, freshness, now, schedules
+from axiom.console.pipelines import trouble
 from axiom.console.web import Console, Missing, console, page
 from axiom.model import utcnow
 
@@ -38,6 +39,9 @@ async def _complete(console: Console, row: dict[str, Any], at: datetime, slots: 
     row["next_at"] = slots.next_at(at) if slots else None
     bad = last is not None and last.state in ("failed", "partial")
     row["failing"] = await console.part(lambda: console.history.failing(name)) if bad else None
+    going = last if last and not last.ended_at else None
+    steps = await console.ask(console.history.timeline, going) if going else {}
+    row |= await trouble(console, last, steps, at)
     row["columns"] = drawing.columns(row["recent"], width=400, height=44, slots=40, now=at)
     row["state"] = "paused" if row["paused_at"] else last.state.value if last else "never"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from statistics import median, quantiles
@@ -13,13 +14,15 @@ from fastapi.responses import HTMLResponse
 from axiom.console import drawing
 from axiom.console.live import TOPICS, Topic
 from axiom.console.now import freshness, schedules
-from axiom.console.web import Console, console, page
+from axiom.console.web import TEMPLATES, Console, console, page
 from axiom.errors import UnknownPipeline
-from axiom.ledger.history import Cursor
-from axiom.model import PIPELINES, RunState, utcnow
+from axiom.ledger.history import Cursor, StepSummary
+from axiom.model import PIPELINES, Run, RunState, utcnow
 
 router = APIRouter(include_in_schema=False)
 COLUMNS, DURATIONS = 40, 120
+ALL = "/all"  # of a topic: with the runs of backfills
+COUNTED = 1000  # runs of a backfill in one state; beyond that a page says that there are more
 
 
 def known(pipeline: str) -> str:
@@ -33,8 +36,10 @@ def known(pipeline: str) -> str:
     return pipeline
 
 
-async def facts(console: Console, name: str, before: Cursor | None = None) -> dict[str, Any]:
-    """Gather the page's facts."""
+async def facts(
+    console: Console, name: str, before: Cursor | None = None, *, all_runs: bool = False
+) -> dict[str, Any]:
+    """Gather the page's facts; `all_runs`: the grid shows those of backfills too."""
     ask, history, at = console.ask, console.history, utcnow()
     overview: Any = await ask(history.overview, DURATIONS)
     row = next(each for each in overview if each["pipeline"] == name)
@@ -42,7 +47,9 @@ async def facts(console: Console, name: str, before: Cursor | None = None) -> di
     row["fresh"] = freshness(slots, row["good_at"], at)
     row["next_at"] = slots.next_at(at) if slots else None
     newest = await ask(history.newest, name)
-    grid, steps = await ask(partial(history.grid, name, limit=COLUMNS, before=before))
+    grid, steps = await ask(
+        partial(history.grid, name, limit=COLUMNS, before=before, backfills=all_runs)
+    )
     spent = await ask(history.dollars_of, [run.id for run in grid.runs])
     mine = steps.get(newest.id) if newest else None
     if newest and mine is None:
@@ -53,15 +60,40 @@ async def facts(console: Console, name: str, before: Cursor | None = None) -> di
         **drawn(name, newest.plan if newest else None, mine or {}),
         "grid": grid, "steps": steps, "spent": spent, "names": _names(name, steps),
         "columns": columns, "took": _took(row["recent"]), "deadline": PIPELINES[name].deadline,
-        "now": at, "slots": slots, "backfills": await console.part(lambda: backfills_of(name)),
+        "now": at, "slots": slots, "all_runs": all_runs, "counted": COUNTED,
+        **await trouble(console, newest, mine or {}, at),
+        "backfills": await console.part(lambda: backfills_of(name)),
     }  # fmt: skip
+
+
+async def trouble(
+    console: Console, run: Run | None, steps: Mapping[str, StepSummary], at: datetime
+) -> dict[str, Any]:
+    """Tell whether a run is past its deadline, and, while it goes on, its last error."""
+    late = bool(run and run.deadline_at and (run.ended_at or at) > run.deadline_at)
+    if run is None or run.ended_at:
+        return {"late": late, "last_error": None}
+    waiting = next((f"{each.name}: {each.error}" for each in steps.values() if each.error), None)
+    failed = [] if waiting else await console.ask(console.history.attempts, run, 1)
+    newest = next((f"{each['name']}: {each['error']}" for each in failed), None)
+    return {"late": late, "last_error": waiting or newest}
+
+
+def began(run: Run) -> datetime:
+    """Return when a run began, or when a person last let it go on."""
+    if run.retries and run.deadline_at:  # a retry sets the deadline anew
+        return run.deadline_at - PIPELINES[run.pipeline].deadline
+    return run.created_at
+
+
+TEMPLATES.globals["began"] = began
 
 
 def backfills_of(name: str) -> list[Any]:
     """Return those that run, and the last ones."""
-    from axiom.tasks import operate
+    from axiom.tasks.services import services
 
-    return [each for each in operate.backfills(30) if each.pipeline == name][:5]
+    return services().backfills.newest(5, pipeline=name, most=COUNTED)
 
 
 def shape_of(name: str) -> Any:
@@ -107,16 +139,18 @@ At = Annotated[datetime | None, Query()]
 
 @router.get("/pipelines/{pipeline}", response_class=HTMLResponse)
 async def pipeline_page(
-    request: Request, pipeline: str, before: At = None, before_id: str = ""
+    request: Request, pipeline: str, before: At = None, before_id: str = "", backfills: bool = False
 ) -> HTMLResponse:
     """Show a pipeline."""
     cursor = (before, before_id) if before else None
-    found = await facts(console(request), known(pipeline), cursor)
-    return page(request, "pipeline.html", topic=f"pipeline:{pipeline}", older=cursor, **found)
+    found = await facts(console(request), known(pipeline), cursor, all_runs=backfills)
+    topic = f"pipeline:{pipeline}{ALL if backfills else ''}"
+    return page(request, "pipeline.html", topic=topic, older=cursor, **found)
 
 
 async def _live(console: Console, name: str) -> dict[str, Any]:
-    return await facts(console, known(name)) | {"older": None}
+    pipeline, all_, _ = name.partition(ALL)
+    return await facts(console, known(pipeline), all_runs=bool(all_)) | {"older": None}
 
 
 TOPICS["pipeline"] = Topic(
@@ -128,5 +162,5 @@ TOPICS["pipeline"] = Topic(
         "durations": "pipeline_durations.html",
         "grid": "pipeline_grid.html",
     },
-    follows=lambda pulse, name: pulse.pipeline == name,
+    follows=lambda pulse, name: pulse.pipeline == name.partition(ALL)[0],
 )

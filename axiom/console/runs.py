@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from axiom.console import drawing
 from axiom.console.live import TOPICS, Topic
 from axiom.console.log import log_lines
-from axiom.console.pipelines import drawn, known
+from axiom.console.pipelines import drawn, known, trouble
 from axiom.console.web import TEMPLATES, Console, console, page
 from axiom.ledger.history import Cursor, Side
 from axiom.model import Json, RunState, utcnow
@@ -91,7 +91,7 @@ async def facts(console: Console, name: str) -> dict[str, Any]:
         "wrong": await ask(history.wrong, run) if _any_wrong(steps) else [],
         "usd": sum(row["usd"] for row in calls if not row["imitation"]),
         "imitated": sum(row["usd"] for row in calls if row["imitation"]),
-        "active": run.state in ACTIVE, "overdue": _overdue(run, at),
+        "active": run.state in ACTIVE, **await trouble(console, run, steps, at),
         "log": await log_lines(console, run.id, step or None), "step_": step,
         **drawn(run.pipeline, run.plan, steps),
     }  # fmt: skip
@@ -99,10 +99,6 @@ async def facts(console: Console, name: str) -> dict[str, Any]:
 
 def _any_wrong(steps: Mapping[str, Any]) -> bool:
     return any(step.error for step in steps.values())
-
-
-def _overdue(run: Any, at: datetime) -> bool:
-    return bool(run.deadline_at and (run.ended_at or at) > run.deadline_at)
 
 
 @router.get("/runs/{run_id}", response_class=HTMLResponse)

@@ -22,6 +22,7 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     from axiom.console.app import create_app
+    from axiom.tasks.services import services
 
     logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
     use_one_arena()  # or each thread keeps a heap, and the 19 MiB of a password's check
@@ -30,8 +31,10 @@ def serve(settings: Settings) -> None:
     login = built_in(settings)
     if login.made and sys.stdout.isatty():
         print(f"axiom: log in as {login.user}, password {login.password}")  # noqa: T201
+    app = create_app(settings)
+    vars(services())["postgres"] = app.state.console.postgres  # with its limits, for actions too
     config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, server_header=False,
+        app, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=3, ws="none", lifespan="on",
     )  # fmt: skip
     _beat(f"http://{host}:{port}")

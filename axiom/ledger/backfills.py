@@ -16,6 +16,7 @@ from typing import Any
 from axiom.errors import ConfigError, NotNow, UnknownRun
 from axiom.ledger.schedules import Schedule, settle
 from axiom.ledger.slots import Slots, parse_slots
+from axiom.model import RunState
 from axiom.stores.postgres import Jsonb, Postgres, named_queries
 
 CHUNK, CHUNKS = 1000, 10  # slots looked at in one step, where most have their run already
@@ -191,9 +192,14 @@ class Backfills:
         """Return the ids of backfills that go on, oldest first."""
         return [row["id"] for row in self._db.query(self._sql["running"])]
 
-    def newest(self, limit: int = 20) -> list[Backfill]:
-        """Return backfills, newest first."""
-        return self._found(None, limit)
+    def newest(
+        self, limit: int = 20, *, pipeline: str | None = None, most: int | None = None
+    ) -> list[Backfill]:
+        """Return those that go on and the last ones, newest first.
+
+        `most`: so many runs of each state are counted at most; None counts all.
+        """
+        return self._found(None, limit, pipeline, most)
 
     def get(self, backfill_id: str) -> Backfill:
         """Return one; the id may be cut short as long as it is unique.
@@ -206,8 +212,18 @@ class Backfills:
             raise UnknownRun(f"there is no one backfill {backfill_id!r}; list them: axiom backfill")
         return found[0]
 
-    def _found(self, backfill_id: str | None, limit: int) -> list[Backfill]:
-        rows = self._db.query(self._sql["newest"], {"id": backfill_id, "limit": limit})
+    def _found(
+        self,
+        backfill_id: str | None,
+        limit: int,
+        pipeline: str | None = None,
+        most: int | None = None,
+    ) -> list[Backfill]:
+        asked = {
+            "id": backfill_id, "limit": limit, "pipeline": pipeline, "most": most,
+            "states": list(RunState),
+        }  # fmt: skip
+        rows = self._db.query(self._sql["newest"], asked)
         return [Backfill(**row) for row in rows]
 
     def _row(

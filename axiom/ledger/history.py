@@ -122,10 +122,13 @@ class History:
         before: Cursor | None = None,
     ) -> Page:
         """Return a page of runs, newest first."""
+        return self._page("runs", {"pipeline": pipeline, "state": state}, limit, before)
+
+    def _page(
+        self, query: str, asked: Mapping[str, Any], limit: int, before: Cursor | None
+    ) -> Page:
         at, run_id = before or NEWEST
-        rows = self._query(
-            "runs", pipeline=pipeline, state=state, before_at=at, before_id=run_id, limit=limit + 1
-        )
+        rows = self._query(query, **asked, before_at=at, before_id=run_id, limit=limit + 1)
         runs = [to_run(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(runs, (runs[-1].created_at, runs[-1].id) if more else None)
@@ -168,10 +171,16 @@ class History:
         return self.summaries([run])[run.id]
 
     def grid(
-        self, pipeline: str, *, limit: int = 40, before: Cursor | None = None
+        self,
+        pipeline: str,
+        *,
+        limit: int = 40,
+        before: Cursor | None = None,
+        backfills: bool = False,
     ) -> tuple[Page, dict[str, dict[str, StepSummary]]]:
-        """Return a page of a pipeline's runs, and the steps of each."""
-        page = self.runs(pipeline=pipeline, limit=limit, before=before)
+        """Return a page of a pipeline's own runs, or of all, and the steps of each."""
+        asked = {"pipeline": pipeline, "state": None}
+        page = self._page("runs" if backfills else "live_runs", asked, limit, before)
         return page, self.summaries(page.runs)
 
     def steps(

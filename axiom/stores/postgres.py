@@ -11,10 +11,12 @@ import json
 import math
 import os
 import re
+import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from operator import itemgetter
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
 Params = Mapping[str, Any] | Sequence[Any] | None
 CONNECT_TIMEOUT_S = 5
 LOCK_RETRY_S = 5.0  # after a wait for another's lock that took too long
+SILENT = "Postgres does not answer"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 # A statement that waits for a lock must end with its process: else the server runs it later,
 # for nobody. (PostgreSQL 14 or newer.)
 CLIENT_CHECK_MS = 1000
 PAGE = 1000
+LATE_S, SILENT_S = 0.5, 3.0  # past its own limit a server is silent; it is not asked for so long
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not one whose backslash is itself escaped
 
 
@@ -89,13 +93,16 @@ class Connection(psycopg2.extensions.connection):
 class Postgres:
     """A database, reached through one connection per thread.
 
-    `statement_timeout_s`: for those who look, and must not keep the server busy.
+    `statement_timeout_s`: for those who look, and must neither keep the server busy nor wait
+    for one that hangs: who has met silence says so at once for a while.
     """
 
     def __init__(self, url: str, *, statement_timeout_s: float | None = None) -> None:
         self.url = url
         limit_s = statement_timeout_s
         self._options = f" -c statement_timeout={limit_s * 1000:.0f}" if limit_s else ""
+        self._answer_s = limit_s + LATE_S if limit_s else None
+        self._silent_until_s = float("-inf")
         self._local = threading.local()
 
     def connection(self) -> Connection:
@@ -106,11 +113,37 @@ class Postgres:
         """
         # by process: a forked child must leave its parent's socket alone, and
         # even dropping the object would say goodbye on it, so it is kept
+        if time.monotonic() < self._silent_until_s:
+            raise StoreUnavailable(SILENT)
         made: dict[int, Connection] = self._local.__dict__.setdefault("made", {})
         found = made.get(os.getpid())
         if found is None or found.closed:
-            found = made[os.getpid()] = _connect(self.url, self._options)
+            with self._patience():
+                found = made[os.getpid()] = _connect(self.url, self._options)
         return found
+
+    @contextmanager
+    def _patience(self, connection: Connection | None = None) -> Iterator[None]:
+        """Hang up, from another thread, on a server that does not answer."""
+        if self._answer_s is None:
+            yield
+            return
+        line = socket.socket(fileno=os.dup(connection.fileno())) if connection else None
+        timer = threading.Timer(self._answer_s, self._hang_up, [line])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if line:
+                line.close()
+
+    def _hang_up(self, line: socket.socket | None) -> None:
+        self._silent_until_s = time.monotonic() + SILENT_S
+        if line:
+            with suppress(OSError):  # it has just answered
+                line.shutdown(socket.SHUT_RDWR)
 
     def query(self, sql: str, params: Params = None) -> list[dict[str, Any]]:
         """Run one statement, committed at once; return its rows as dicts.
@@ -179,8 +212,11 @@ class Postgres:
         if found is not None:
             found.close()
 
-    def _cursor(self) -> Cursor:
-        return self.connection().cursor(cursor_factory=psycopg2.extras.RealDictCursor)
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        connection, factory = self.connection(), psycopg2.extras.RealDictCursor
+        with self._patience(connection), connection.cursor(cursor_factory=factory) as cursor:
+            yield cursor
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -195,7 +231,10 @@ class Postgres:
             raise Refused("another worker is at it", LOCK_RETRY_S) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
-            raise StoreUnavailable(f"Postgres: {_first_line(error)}") from error
+            silent = time.monotonic() < self._silent_until_s
+            raise StoreUnavailable(
+                SILENT if silent else f"Postgres: {_first_line(error)}"
+            ) from error
 
 
 class RolledBackPostgres(Postgres):
@@ -246,6 +285,9 @@ def _connect(url: str, options: str = "") -> Connection:
     always = f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}"
     # what is planned once stays planned, also where a table has months
     always += " -c plan_cache_mode=force_generic_plan"
+    # the newest rows are in memory: by the default a page of one pipeline's runs is looked for
+    # among those of all, in the order of the table
+    always += " -c random_page_cost=1.1"
     try:
         made = psycopg2.connect(
             url,

@@ -40,7 +40,7 @@ JOIN pg_locks AS locks ON locktype = 'advisory' AND granted AND objsubid = 1
  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
  AND (classid::bigint << 32 | objid::bigint)
      = hashtextextended(runs.id || '/' || steps.name || '/' || steps.item, 0)
-WHERE runs.state = 'cancelled' AND runs.ended_at > clock_timestamp() - interval '10 minutes'
+WHERE runs.state = 'cancelled' AND runs.ended_at > statement_timestamp() - interval '10 minutes'
   AND steps.state = 'cancelled' AND locks.pid <> pg_backend_pid();
 
 -- :reopen_run let a run that ended go on

@@ -44,11 +44,17 @@ WHERE id = %(id)s AND state = 'running';
 -- :running backfills that go on, oldest first
 SELECT id FROM backfills WHERE state = 'running' ORDER BY created_at;
 
--- :newest backfills with how their runs stand, newest first
+-- :newest backfills with how their runs stand, newest first; of each state at most so many are
+-- counted, for a page is drawn more often than a large backfill can be counted
 SELECT backfills.*, coalesce(runs.states, '{}') AS states
-FROM (SELECT * FROM backfills WHERE %(id)s::text IS NULL OR starts_with(id, %(id)s)
-      ORDER BY created_at DESC LIMIT %(limit)s) AS backfills,
-     LATERAL (SELECT jsonb_object_agg(state, n) AS states
-              FROM (SELECT state, count(*) AS n FROM runs WHERE backfill_id = backfills.id
-                    GROUP BY state) AS counted) AS runs
+FROM (SELECT * FROM backfills
+      WHERE (%(id)s::text IS NULL OR starts_with(id, %(id)s))
+        AND (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
+      ORDER BY state = 'running' DESC, created_at DESC LIMIT %(limit)s) AS backfills,
+     LATERAL (
+         SELECT jsonb_object_agg(each.state, n) FILTER (WHERE n > 0) AS states
+         FROM unnest(%(states)s::text[]) AS each (state),
+              LATERAL (SELECT count(*) AS n FROM (
+                  SELECT FROM runs WHERE backfill_id = backfills.id AND runs.state = each.state
+                  LIMIT %(most)s) AS these) AS counted) AS runs
 ORDER BY created_at DESC;

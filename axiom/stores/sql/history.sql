@@ -1,11 +1,15 @@
 -- What pages ask of the past. Each is bounded by a LIMIT and answered by an index.
 
--- :pipelines each pipeline: its last run, what ended well last, its pause
+-- A backfill's runs are not how a pipeline is doing: they are shown only where they are asked for.
+
+-- :pipelines each pipeline: its last run, what ended well last, its pause; what a backfill or a
+-- catch-up brought is good data as well
 SELECT wanted.pipeline, to_jsonb(last) - 'plan' AS last, good.logical_at AS good_at,
        paused.paused_at, paused.paused_by, paused.pause_reason
 FROM unnest(%(pipelines)s::text[]) WITH ORDINALITY AS wanted (pipeline, n)
 LEFT JOIN LATERAL (
-    SELECT * FROM runs WHERE runs.pipeline = wanted.pipeline AND state <> 'skipped'
+    SELECT * FROM runs
+    WHERE runs.pipeline = wanted.pipeline AND backfill_id IS NULL AND state <> 'skipped'
     ORDER BY created_at DESC LIMIT 1) AS last ON true
 LEFT JOIN LATERAL (
     SELECT logical_at FROM runs
@@ -19,14 +23,15 @@ ORDER BY n;
 SELECT runs.* FROM unnest(%(pipelines)s::text[]) AS wanted (pipeline)
 CROSS JOIN LATERAL (
     SELECT id, pipeline, state, logical_at, created_at, ended_at FROM runs
-    WHERE runs.pipeline = wanted.pipeline AND state <> 'skipped'
+    WHERE runs.pipeline = wanted.pipeline AND backfill_id IS NULL AND state <> 'skipped'
     ORDER BY created_at DESC LIMIT %(limit)s) AS runs;
 
 -- :failing since when a pipeline has not ended well: the first bad run after the last good one
 SELECT id, created_at, state, reason FROM runs
-WHERE pipeline = %(pipeline)s AND state IN ('failed', 'partial')
+WHERE pipeline = %(pipeline)s AND backfill_id IS NULL AND state IN ('failed', 'partial')
   AND created_at > coalesce((
-      SELECT created_at FROM runs WHERE pipeline = %(pipeline)s AND state = 'succeeded'
+      SELECT created_at FROM runs
+      WHERE pipeline = %(pipeline)s AND backfill_id IS NULL AND state = 'succeeded'
       ORDER BY created_at DESC LIMIT 1), '-infinity')
 ORDER BY created_at LIMIT 1;
 
@@ -39,6 +44,14 @@ WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
   AND (created_at, id) < (%(before_at)s, %(before_id)s)
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s;
 
+-- :live_runs a page of a pipeline's own runs, newest first
+SELECT id, pipeline, logical_at, engine, state, trigger, params, reason, created_at, started_at,
+       ended_at, deadline_at, NULL AS plan, retries, backfill_id
+FROM runs
+WHERE pipeline = %(pipeline)s AND backfill_id IS NULL
+  AND (created_at, id) < (%(before_at)s, %(before_id)s)
+ORDER BY created_at DESC, id DESC LIMIT %(limit)s;
+
 -- :run one run
 SELECT * FROM runs WHERE id = %(run_id)s;
 
@@ -47,7 +60,7 @@ SELECT id FROM runs
 WHERE id COLLATE "C" >= %(prefix)s AND id COLLATE "C" < %(prefix)s || '~' LIMIT 2;
 
 -- :newest the run that a pipeline's page shows: the active one, or the last
-SELECT * FROM runs WHERE pipeline = %(pipeline)s AND state <> 'skipped'
+SELECT * FROM runs WHERE pipeline = %(pipeline)s AND backfill_id IS NULL AND state <> 'skipped'
 ORDER BY created_at DESC LIMIT 1;
 
 -- :neighbours the runs before and after this one
@@ -112,7 +125,8 @@ WHERE run_id = ANY(%(run_ids)s) GROUP BY run_id;
 SELECT runs.id, pipeline, state, ended_at, signature
 FROM (SELECT * FROM runs WHERE state IN ('queued', 'running')
       UNION ALL
-      (SELECT * FROM runs WHERE state NOT IN ('queued', 'running') AND ended_at > clock_timestamp() - interval '30 seconds'
+      (SELECT * FROM runs WHERE state NOT IN ('queued', 'running')
+         AND ended_at > statement_timestamp() - interval '30 seconds'  -- clock_: by no index
        ORDER BY ended_at DESC LIMIT 200)) AS runs
 LEFT JOIN LATERAL (
     SELECT concat_ws(',', count(*), sum(attempt), count(*) FILTER (WHERE state = 'running'),

@@ -27,5 +27,5 @@ ORDER BY n DESC LIMIT %(limit)s) AS page ORDER BY at DESC, n DESC;
 -- :newest the last lines of all runs, newest first
 SELECT * FROM (
 SELECT n, run_id, at, step, item, attempt, level, text, worker, facts FROM log_lines
-WHERE (%(step)s::text IS NULL OR step = %(step)s) AND at > clock_timestamp() - interval '1 day'
+WHERE (%(step)s::text IS NULL OR step = %(step)s) AND at > statement_timestamp() - interval '1 day'
 ORDER BY n DESC LIMIT %(limit)s) AS page ORDER BY at DESC, n DESC;

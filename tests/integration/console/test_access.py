@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
+from axiom.console import doors
 from axiom.console.access import Access
+from axiom.console.guard import COOKIE
+from axiom.console.live import Live
+from axiom.errors import StoreUnavailable
 from axiom.ledger.ledger import Ledger
+from axiom.stores import postgres
 from tests.integration.console.conftest import HERE, PASSWORD, log_in
 
 Operator = tuple[TestClient, str]
@@ -139,9 +147,12 @@ def test_a_viewer_sees_and_does_not_act(app: FastAPI, nobody: TestClient) -> Non
     access(app).put_account("vera", "viewer", "vera's own password", by="test")
     csrf = log_in(nobody, "vera", "vera's own password")
     assert 'class="viewer"' in nobody.get("/").text
-    answer = nobody.post("/do/pause/graph", data={"csrf": csrf})
-    assert answer.status_code == 403
-    assert "vera is a viewer" in answer.text
+    for answer in (
+        nobody.get("/do/pause/graph"),
+        nobody.post("/do/pause/graph", data={"csrf": csrf}),
+    ):
+        assert answer.status_code == 403
+        assert "vera is a viewer" in answer.text
     assert nobody.post("/logout", data={"csrf": csrf}).status_code == 303
 
 
@@ -273,3 +284,61 @@ def test_a_mute_and_its_end_are_in_the_audit_by_page_and_api(operator: Operator)
     rows = client.get("/api/v1/audit").json()
     assert [row["action"] for row in rows] == ["unmute", "unmute", "mute", "mute"]
     assert {row["by"] for row in rows} == {"axiom (console)"}
+
+
+@pytest.mark.parametrize("kind", ["token", "login"])
+def test_a_stream_ends_with_the_token_or_login_that_opened_it(
+    app: FastAPI, nobody: TestClient, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "CHECKED_S", 0.05)
+    if kind == "token":
+        header = (
+            b"authorization",
+            f"Bearer {access(app).make_token('ci', 'viewer', by='t')}".encode(),
+        )
+    else:
+        log_in(nobody)
+        header = (b"cookie", f"{COOKIE}={nobody.cookies[COOKIE]}".encode())
+    app.state.live = Live(app.state.console)
+    request = Request({"type": "http", "app": app, "headers": [header]})
+
+    async def main() -> None:
+        told = doors._events(request, "alerts:")
+        await anext(told)
+        nothing = asyncio.ensure_future(anext(told, None))
+        await asyncio.wait({nothing}, timeout=0.3)
+        assert not nothing.done()
+        access(app)._store.remove_token("ci")
+        access(app).log_out_everywhere("axiom")  # forgets who was known, too
+        assert await asyncio.wait_for(nothing, 10) is None
+
+    asyncio.run(main())
+
+
+def test_probes_ask_nobody_who_they_are(
+    app: FastAPI, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(secret: str) -> None:
+        raise AssertionError("Postgres was asked")
+
+    monkeypatch.setattr(access(app), "by_session", asked)
+    client, _ = operator
+    assert client.get("/live").text == "ok"
+    assert client.get("/static/app.css").status_code == 200
+
+
+def test_a_postgres_that_hangs_is_said_to_be_silent_and_is_asked_again_later(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "SILENT_S", 60.0)
+    impatient = postgres.Postgres(app.state.console.postgres.url, statement_timeout_s=0.3)
+    [backend] = impatient.query("SELECT pg_backend_pid() AS pid")
+    os.kill(backend["pid"], signal.SIGSTOP)
+    try:
+        for _ in range(2):  # the second is not even put
+            with pytest.raises(StoreUnavailable, match="Postgres does not answer"):
+                impatient.query("SELECT 1")
+    finally:
+        os.kill(backend["pid"], signal.SIGCONT)
+    impatient._silent_until_s = 0.0
+    assert impatient.query("SELECT 1 AS one") == [{"one": 1}]

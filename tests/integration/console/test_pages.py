@@ -13,6 +13,7 @@ from axiom.console.app import create_app
 from axiom.flow import Call
 from axiom.ledger.ledger import Ledger
 from axiom.model import PIPELINES, RunState
+from axiom.stores.postgres import named_queries
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
 from tests.integration.console.conftest import log_in
@@ -193,3 +194,92 @@ def test_news_is_told_apart_from_alarms(operator: Operator, app: FastAPI) -> Non
     told = client.get("/api/v1/overview").json()
     assert told["alerts"] == []
     assert [each["cause"] for each in told["news"]] == ["event/1"]
+
+
+def test_a_backfill_does_not_pose_as_the_pipelines_state(
+    operator: Operator, app: FastAPI, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "mine", minute=1)
+    make_run(ledger, "old-slot", minute=2, error="an old slot is broken")
+    db = app.state.console.postgres
+    db.execute("UPDATE runs SET backfill_id = 'b' WHERE id = 'old-slot'")
+    history = app.state.console.history
+    row = next(each for each in history.overview() if each["pipeline"] == "ingestion")
+    assert (row["last"].id, [each["id"] for each in row["recent"]]) == ("mine", ["mine"])
+    assert history.newest("ingestion").id == "mine"
+    assert history.failing("ingestion") is None
+    assert "/runs/old-slot" not in client.get("/pipelines/ingestion").text
+    assert "/runs/old-slot" in client.get("/pipelines/ingestion?backfills=1").text
+
+
+def test_a_running_backfill_is_shown_however_many_others_came_after(
+    operator: Operator, app: FastAPI
+) -> None:
+    client, _ = operator
+    app.state.console.postgres.execute("""
+        INSERT INTO backfills (id, pipeline, kind, spec, since, until, next_at, total, state,
+                               created_by, created_at)
+        SELECT 'b' || n, CASE WHEN n <= 7 THEN 'ingestion' ELSE 'graph' END, 'backfill',
+               'every 1m', now(), now(), now(), 1, CASE n WHEN 1 THEN 'running' ELSE 'done' END,
+               'ann', now() + n * interval '1 s'
+        FROM generate_series(1, 60) AS n""")
+    page = client.get("/pipelines/ingestion").text
+    assert page.count('data-backfill="done"') == 4
+    assert "/do/cancel-backfill/b1" in page
+
+
+def test_a_late_run_says_so_everywhere_with_its_last_error(
+    operator: Operator, app: FastAPI, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "slow", state="running")
+    first = next(iter(ledger.steps("slow")))
+    ledger.retry_step("slow", Call(first.name), error="the feed hangs", traceback="", delay_s=900)
+    app.state.console.postgres.execute("UPDATE runs SET deadline_at = created_at")
+    for path in ("/", "/pipelines/ingestion", "/runs/slow"):
+        page = client.get(path).text
+        assert 'class="state late"' in page, path
+        assert f"{first.name}: the feed hangs" in page, path
+
+
+def test_after_a_retry_time_and_deadline_count_from_there(
+    operator: Operator, app: FastAPI, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "bad", error="no")
+    app.state.console.postgres.execute(
+        """UPDATE runs SET created_at = now() - interval '2 hours', retries = 1, ended_at = now(),
+               deadline_at = now() - interval '3 s' + %(deadline)s""",
+        {"deadline": PIPELINES["ingestion"].deadline},
+    )
+    page = client.get("/runs").text
+    assert "3.0 s" in page
+    assert "2 h" not in page
+
+
+def test_the_log_shows_the_facts_of_a_line(
+    operator: Operator, app: FastAPI, ledger: Ledger
+) -> None:
+    client, _ = operator
+    make_run(ledger, "bad", error="no")
+    line = {
+        "run_id": "bad", "at": datetime.now(UTC), "step": "store_prices", "item": "", "attempt": 1,
+        "level": "error", "text": "step_failed", "worker": "io@here",
+        "facts": {"error": "the <disk> is full"},
+    }  # fmt: skip
+    from axiom.stores.log_lines import LogLines
+
+    LogLines(app.state.console.postgres).keep([line])
+    assert "error=the &lt;disk&gt; is full" in client.get("/runs/bad").text
+
+
+def test_what_goes_on_is_found_by_an_index(app: FastAPI, ledger: Ledger) -> None:
+    make_run(ledger, "one")
+    db = app.state.console.postgres
+    sql = named_queries("history")["pulse"]
+    with db.transaction() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {sql}")
+        plan = "\n".join(row["QUERY PLAN"] for row in cursor.fetchall())
+    assert "Index Cond: (ended_at > (statement_timestamp()" in plan
