@@ -33,7 +33,7 @@ def test_lines_come_back_in_their_order_whole_also_over_the_end_of_a_month(store
     store.keep([said("one"), said("two\nlines", at=LATER)])
     store.keep([said("three", at=AT)])
     found = store.lines("run-1")
-    assert texts(found) == ["one", "two\nlines", "three"]  # type: ignore[arg-type]
+    assert texts(found) == ["one", "three", "two\nlines"]  # type: ignore[arg-type]
     assert (found[0].at, found[0].level, found[0].worker, found[0].attempt) == (
         AT, "info", "io@here", 1,
     )  # fmt: skip

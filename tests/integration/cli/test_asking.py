@@ -120,7 +120,8 @@ def test_history_top_and_communities_are_shown(filled: Axiom) -> None:
     ("command", "told"),
     [
         (["graph", "nobody"], "no company 'nobody'; list what is watched: axiom universe"),
-        (["graph", "--as-of", "soon"], "'soon' is not a time; write it as 2026-01-31T14:00:00Z"),
+        (["graph", "--as-of", "soon"],
+         "time: 'soon' is not a time; write it as 2026-01-31T14:00:00Z"),
         (["graph", "top", "--by", "fame"], "--by: 'fame' is none of degree, strength, pagerank"),
         (["search", "x", "--kind", "fame"], "--kind: 'fame' is none of event, profile"),
         (["prices", "ZZZ"], "no price of ZZZ in replay; what is watched: axiom universe"),
