@@ -13,9 +13,11 @@ from axiom.console.app import create_app
 from axiom.flow import Call
 from axiom.ledger.ledger import Ledger
 from axiom.model import PIPELINES, RunState
+from axiom.stores.log_lines import LogLines
 from axiom.stores.postgres import named_queries
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
+from axiom.telemetry.log_lines import Line
 from tests.integration.console.conftest import log_in
 
 AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -248,13 +250,11 @@ def test_the_log_shows_the_facts_of_a_line(
 ) -> None:
     client, _ = operator
     make_run(ledger, "bad", error="no")
-    line = {
-        "run_id": "bad", "at": datetime.now(UTC), "step": "store_prices", "item": "", "attempt": 1,
-        "level": "error", "text": "step_failed", "worker": "io@here",
-        "facts": {"error": "the <disk> is full"},
-    }  # fmt: skip
-    from axiom.stores.log_lines import LogLines
-
+    line = Line(
+        run_id="bad", step="store_prices", item="", attempt=1, at=datetime.now(UTC),
+        level="error", text="step_failed", worker="io@here",
+        facts={"error": "the <disk> is full"},
+    )  # fmt: skip
     LogLines(app.state.console.postgres).keep([line])
     assert "error=the &lt;disk&gt; is full" in client.get("/runs/bad").text
 
