@@ -14,12 +14,8 @@ AxiomError
 │   └── BudgetSpent          a scope cannot pay the worst case of this call
 ├── ReplayEnded              the replay has shown its last day
 ├── ArtifactMissing          what an earlier step handed on has expired
-<<<<<<< HEAD
-├── NotNow                   the state of a run or pipeline does not allow what was asked for
-├── UnknownPipeline, UnknownRun
-=======
-├── UnknownPipeline, UnknownRun, UnknownAlert
->>>>>>> alerts
+├── NotNow                   the state of things does not allow what was asked for
+├── UnknownPipeline, UnknownRun, UnknownAlert, UnknownName
 └── AlreadyRunning           another `axiom up` holds this data directory
 """
 
@@ -115,6 +111,10 @@ class UnknownRun(AxiomError):
 
 class UnknownAlert(AxiomError):
     """No alert has this id, or it is past what is asked of it."""
+
+
+class UnknownName(AxiomError):
+    """No account, token or process has this name."""
 
 
 class AlreadyRunning(AxiomError):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 METHODS = ("pearson", "spearman")
+P_OF_INTERVAL = 0.05  # of one at 95% that just holds zero
 FIELDS = ("r", "n", "n_eff", "low", "high", "p")
 
 
@@ -63,10 +64,11 @@ def prepare_side(values: Array, method: str) -> Side:
     length, lags = len(x), lags_of(len(x))
     cubes, turned = np.empty((2, 2 * length, x.shape[1]), dtype=np.float32)
     cubes[length:] = turned[:length] = single = tested.astype(np.float32)
-    squares = single * single
+    double = tested * tested
+    squares = double.astype(np.float32)
     np.multiply(squares, single, out=cubes[:length])
     turned[length:] = cubes[:length]
-    fourth = np.einsum("ti,ti->i", squares, squares, dtype=float) / np.maximum(counts, 1)
+    fourth = np.einsum("ti,ti->i", double, double) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
     known = Known(memory, compute_autocorrelation(tested, lags), fourth)
     return Side(columns, known, tested, squares, cubes, turned)
@@ -88,8 +90,9 @@ def compute_pairs(
     n_eff   n less what autocorrelation (`compute_inflation`) and days that are wild for
             both (`_tail`) take away; `low`, `high` are Fisher's interval with it
     p       of no correlation, tested on the innovations, whose extremes are held back:
-            with Student's t, and their own effective sample size. The naive p-value finds
-            what is not there; benchmarks/false_edges.py shows how often.
+            with Student's t, and their own effective sample size; at least 0.05 where the
+            interval holds zero. The naive p-value finds what is not there;
+            benchmarks/false_edges.py shows how often.
     """
     import numpy as np
 
@@ -203,7 +206,12 @@ def _judged(
     # where it varies, but its innovations do not
     if np.isnan(p).any():
         p[np.isnan(p)] = 1.0
-    return n_eff, *compute_interval(r, n_eff, method), p
+    low, high = compute_interval(r, n_eff, method)
+    # what the innovations have in common is no correlation of r: without this, r = 0.01 of two
+    # columns with a wild day each would be an edge
+    holds_zero = (low <= 0) & (high >= 0)
+    np.fmax(p, P_OF_INTERVAL * holds_zero, out=p)
+    return n_eff, low, high, p
 
 
 def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: Array) -> Array:

@@ -76,7 +76,8 @@ def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tup
         # tanh(artanh r ± half), by the addition theorem; below one, where r may be one
         t = np.minimum(np.tanh(half), _BELOW_ONE)
         both = r * t
-        return (r - t) / (1 - both), (r + t) / (1 + both)
+        low, high = (r - t) / (1 - both), (r + t) / (1 + both)
+        return np.minimum(low, r), np.maximum(high, r)  # whatever was rounded
 
 
 def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:

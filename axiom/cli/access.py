@@ -8,18 +8,32 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
-from axiom.errors import AxiomError
+from axiom.cli.actions import who
+from axiom.console.access import known_role
+from axiom.errors import AxiomError, NotNow, UnknownName
+from axiom.inputs import require_name
 
 if TYPE_CHECKING:
     from axiom.console.access import Access
     from axiom.stores.accounts import AccountStore
 
 
-def add_user(name: str, role: str, *, as_json: bool) -> None:
-    """Add an account, or give it another password and role; a terminal is asked for it."""
-    _, access = _access()
+def add_user(name: str, role: str | None, *, replace: bool, as_json: bool) -> None:
+    """Add an account, or (`replace`) give it another password; a terminal is asked for it.
+
+    Raises:
+        NotNow: there is one of that name, and it is not to be replaced.
+    """
+    from axiom.tasks import operate
+
+    store, access = _access()
+    was = store.get(require_name(name))
+    if was and not replace:
+        raise NotNow(f"there is an account {name!r}; another password for it: --replace")
+    role = known_role(role or (was["role"] if was else "viewer"))
     password, made = _password()
-    access.put_account(name, role, password, by=f"{getpass.getuser()} (cli)")
+    with operate.audited("user add", by=who(), user=name, role=role, replaced=bool(was) or None):
+        access.put_account(name, role, password, by=who())
     facts = {"name": name, "role": role} | ({"password": password} if made else {})
     told = f"; password, shown this once: {password}" if made else ""
     show.say_or_json(f"{name} is a {role} now{told}", facts, as_json=as_json)
@@ -45,14 +59,23 @@ def list_users(*, as_json: bool) -> None:
 
 def remove_user(name: str, *, as_json: bool) -> None:
     """Remove an account; its logins end."""
-    if not _access()[0].remove(name):
-        raise AxiomError(f"there is no account {name!r}; see: axiom user list")
+    from axiom.config import settings
+    from axiom.tasks import operate
+
+    if name == settings().console_user:
+        raise NotNow(f"{name!r} is the built-in account; AXIOM_CONSOLE_USER names it")
+    with operate.audited("user remove", by=who(), user=name[:200]):
+        if not _access()[0].remove(name):
+            raise UnknownName(f"there is no account {name!r}; see: axiom user list")
     show.say_or_json(f"{name} is removed, its logins are over", {"name": name}, as_json=as_json)
 
 
 def create_token(name: str, role: str, *, as_json: bool) -> None:
     """Make a token and print it, this once."""
-    secret = _access()[1].make_token(name, role, by=f"{getpass.getuser()} (cli)")
+    from axiom.tasks import operate
+
+    with operate.audited("token create", by=who(), token=require_name(name), role=known_role(role)):
+        secret = _access()[1].make_token(name, role, by=who())
     show.say_or_json(
         f"{name}, {role}; shown this once:\n{secret}",
         {"name": name, "role": role, "token": secret},
@@ -67,8 +90,11 @@ def list_tokens(*, as_json: bool) -> None:
 
 def revoke_token(name: str, *, as_json: bool) -> None:
     """Make a token stop working."""
-    if not _access()[0].remove_token(name):
-        raise AxiomError(f"there is no token {name!r}; see: axiom token list")
+    from axiom.tasks import operate
+
+    with operate.audited("token revoke", by=who(), token=name[:200]):
+        if not _access()[0].remove_token(name):
+            raise UnknownName(f"there is no token {name!r}; see: axiom token list")
     show.say_or_json(f"{name} is revoked", {"name": name}, as_json=as_json)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from axiom.cli import show, show_changes
 from axiom.errors import ConfigError
+from axiom.inputs import parse_moment
 from axiom.model import PIPELINES, Json, RunState, to_json, utcnow
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def trigger(
 ) -> int:
     """Publish a run; with `wait`, follow it to its end and return 1 when that is bad."""
     from axiom.tasks import operate
-    from axiom.tasks.base import logical_time
 
-    when = logical_time(pipeline, at, "manual") if at else None
+    when = parse_moment(at, "--at") if at else None
     run_id = operate.trigger(pipeline, by=who(), at=when, params=params, overlap=overlap)
     if wait:
         return _followed(pipeline, run_id, as_json=as_json)
@@ -132,12 +132,10 @@ def backfill(
 
 
 def _range(since: str | None, until: str | None) -> tuple[datetime, datetime]:
-    from axiom.tasks.base import logical_time
-
     if not since:
         raise ConfigError("--since", "says where the range begins, such as 2026-01-31T14:00:00Z")
-    end = logical_time("", until, "manual") if until else utcnow()
-    return logical_time("", since, "manual"), end
+    end = parse_moment(until, "--until") if until else utcnow()
+    return parse_moment(since, "--since"), end
 
 
 def _worked_off(backfill_id: str) -> Backfill:
@@ -163,9 +161,11 @@ def schedule(
         raise ConfigError("schedule", "name the pipeline whose schedule is to be changed")
     if default and (spec or catch_up):
         raise ConfigError("--default", "goes with neither a schedule nor --catch-up")
-    if pipeline and (spec or default):
+    if pipeline and default:
+        operate.reset_schedule(pipeline, by=who())
+    if pipeline and spec:
         operate.set_schedule(pipeline, spec, by=who())
-    if pipeline and (catch_up or default):
+    if pipeline and catch_up:
         operate.set_catch_up(pipeline, catch_up, by=who())
     found = operate.schedules()
     chosen = [found[pipeline]] if pipeline else list(found.values())

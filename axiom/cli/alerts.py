@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
+from axiom.cli.actions import who
 from axiom.errors import ConfigError
-from axiom.model import PIPELINES, one_line, utcnow
+from axiom.model import one_line, utcnow
 
 if TYPE_CHECKING:
     from axiom.stores.alerts import AlertStore
@@ -79,7 +79,7 @@ def _show_notes(
     if last is None:
         show.say("Nobody looks yet: beat does, and the workers of the queue control.")
     elif last["age_s"] > 60:
-        show.say(f"Nobody has looked since {show.moment(last['claimed_at'])}: is beat running?")
+        show.say(f"Nobody has looked since {show.moment(last['ended_at'])}: is beat running?")
 
 
 def history(rule: str | None, limit: int, *, as_json: bool) -> None:
@@ -97,14 +97,18 @@ def history(rule: str | None, limit: int, *, as_json: bool) -> None:
 
 def acknowledge(alert: str, *, as_json: bool) -> None:
     """Acknowledge an alert."""
-    row = _store().acknowledge(alert, f"{getpass.getuser()} (cli)")
+    from axiom.tasks import operate
+
+    row = operate.acknowledge(alert, by=who())
     show.say_or_json(f"{row['id'][:8]} is yours: {row['subject']}", row, as_json=as_json)
 
 
 def mute(what: str, duration: str, *, as_json: bool) -> None:
     """Mute a rule, a pipeline or a cause."""
-    until, by = utcnow() + span(duration), f"{getpass.getuser()} (cli)"
-    _store().mute(_known(what), until, by)
+    from axiom.tasks import operate
+
+    until, by = utcnow() + span(duration), who()
+    operate.mute(what, until, by=by)
     show.say_or_json(
         f"{what} is muted until {show.moment(until)} UTC; undo it: axiom alerts unmute {what}",
         {"what": what, "until_at": until, "by": by},
@@ -114,19 +118,11 @@ def mute(what: str, duration: str, *, as_json: bool) -> None:
 
 def unmute(what: str, *, as_json: bool) -> None:
     """Unmute it."""
-    changed = _store().unmute(what)
+    from axiom.tasks import operate
+
+    changed = operate.unmute(what, by=who())
     text = f"{what} is {'told again' if changed else 'not muted'}"
     show.say_or_json(text, {"what": what, "changed": changed}, as_json=as_json)
-
-
-def _known(what: str) -> str:
-    from axiom.tasks.alerting.rules import RULES
-
-    if what.partition("/")[0] in RULES or what in PIPELINES:
-        return what
-    raise ConfigError(
-        "WHAT", f"{what!r} is no rule ({', '.join(RULES)}), no pipeline and no cause of an alert"
-    )
 
 
 def span(text: str) -> timedelta:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
 from axiom.errors import ConfigError, StoreUnavailable
+from axiom.inputs import parse_moment
 from axiom.model import PIPELINES, Json, Run, RunState, utcnow
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ def run_here(
 ) -> int:
     """Run a pipeline in this process; 1 when it did not succeed."""
     from axiom.engines.langgraph import require_state, run_in_process
-    from axiom.tasks.base import logical_time
     from axiom.tasks.flows import flow_of
     from axiom.tasks.services import in_process_engine
 
-    logical_at = logical_time(pipeline, at, "manual")
+    logical_at = parse_moment(at, "--at") if at else utcnow()
     with observed_here(keep=not dry_run), in_process_engine(dry_run=dry_run) as engine:
         claim = run_in_process(
             engine,
@@ -121,7 +121,7 @@ def standing(now: datetime) -> list[dict[str, Any]]:
 
     ledger, on = _ledger(), settings().schedules == "on"
     last, good, pauses = ledger.last_runs(), ledger.last_good(), ledger.pauses()
-    due = {name: each.next_at(now) if on else None for name, each in schedules().items()}
+    planned = schedules()
     return [
         {
             "pipeline": pipeline,
@@ -129,8 +129,8 @@ def standing(now: datetime) -> list[dict[str, Any]]:
             "last_run": last[pipeline].id if pipeline in last else None,
             "last_at": last[pipeline].logical_at if pipeline in last else None,
             "good_at": good.get(pipeline),
-            "fresh": _fresh(pipeline, good.get(pipeline), now),
-            "next_at": due[pipeline],
+            "fresh": planned[pipeline].is_fresh(good.get(pipeline), now),
+            "next_at": planned[pipeline].next_at(now) if on else None,
             "reason": _reason(pauses.get(pipeline), last.get(pipeline)),
         }
         for pipeline in PIPELINES
@@ -147,11 +147,6 @@ def _reason(pause: Mapping[str, Any] | None, run: Run | None) -> str | None:
             f": {pause['pause_reason']}" if pause["pause_reason"] else ""
         )
     return run.reason if run else None
-
-
-def _fresh(pipeline: str, good_at: datetime | None, now: datetime) -> bool:
-    cadence = PIPELINES[pipeline]
-    return good_at is not None and now - good_at < cadence.slot + cadence.deadline
 
 
 def _ledger() -> Ledger:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
@@ -10,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
+from axiom.cli.actions import who
 from axiom.errors import ConfigError
 from axiom.model import utcnow
 
@@ -80,12 +80,11 @@ def budget(limits: Mapping[str, str | None], *, reset: bool, as_json: bool) -> N
     wanted = {scope: _dollars(scope, text) for scope, text in limits.items() if text is not None}
     if wanted and reset:
         raise ConfigError("--reset", "sets all limits back; leave it out to set one")
-    claude = _claude()
-    for scope, usd in wanted.items():  # all of them are in order by now
-        claude.book.set_limit(scope, usd, by=getpass.getuser())
-    for scope in SCOPES if reset else ():
-        claude.book.set_limit(scope, None, by=getpass.getuser())
-    rows = claude.standing()
+    if wanted or reset:  # all of them are in order by now
+        from axiom.tasks import operate
+
+        operate.set_budget(dict.fromkeys(SCOPES) if reset else wanted, by=who())
+    rows = _claude().standing()
     if as_json:
         show.print_json([_plain(row) for row in rows])
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
 from axiom.errors import AxiomError, ConfigError
+from axiom.inputs import parse_moment
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,11 +23,9 @@ def moment(text: str | None) -> datetime | None:
     """Read a time; None stays None.
 
     Raises:
-        AxiomError: it is no ISO 8601 time with an offset.
+        ConfigError: it is no ISO 8601 time.
     """
-    from axiom.tasks.base import logical_time
-
-    return logical_time("graph", text, "manual") if text else None
+    return parse_moment(text) if text else None
 
 
 def overview(as_of: str | None, *, as_json: bool) -> None:

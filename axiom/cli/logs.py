@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from axiom.errors import AxiomError
+from axiom.errors import ConfigError
 from axiom.model import RunState
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def logs(
 ) -> None:
     """Print the newest lines, oldest first; with `follow` also those that come."""
     if level not in LEVELS:
-        raise AxiomError(f"no level {level!r}; choose {', '.join(LEVELS[:-1])} or {LEVELS[-1]}")
+        raise ConfigError(
+            "--level", f"no level {level!r}; choose {', '.join(LEVELS[:-1])} or {LEVELS[-1]}"
+        )
     try:
         for line in _found(run_id, step, limit, follow=follow):
             if LEVELS.index(line.level) >= LEVELS.index(level):

@@ -15,20 +15,22 @@ from axiom.errors import (
     NotNow,
     StoreUnavailable,
     UnknownAlert,
+    UnknownName,
     UnknownPipeline,
     UnknownRun,
 )
+from axiom.inputs import parse_params
 from axiom.model import PIPELINES
 
 EXIT_CODES = (
     "Exit codes: 0 done. 1 it failed, or a run that was waited for ended badly. "
     "2 wrong usage or setting. 3 refused: the state of the run or pipeline does not allow it. "
-    "4 no such run, pipeline or alert. 5 a server cannot be reached. "
+    "4 no such run, pipeline, alert or name. 5 a server cannot be reached. "
     "6 something is wrong now: a critical alert, a process that is gone."
 )
 CODES: list[tuple[type[AxiomError], int]] = [
     (ConfigError, 2), (NotNow, 3), (UnknownRun, 4), (UnknownPipeline, 4), (UnknownAlert, 4),
-    (StoreUnavailable, 5),
+    (UnknownName, 4), (StoreUnavailable, 5),
 ]  # fmt: skip
 
 cli = typer.Typer(
@@ -331,11 +333,20 @@ Role = Annotated[str, typer.Option(help="viewer (looks) | operator (acts)")]
 
 
 @user_cli.command("add")
-def user_add(name: str, role: Role = "viewer", as_json: AsJson = False) -> None:
-    """Add an account, or give it another password; that is asked for, or read from stdin."""
+def user_add(
+    name: str,
+    role: Annotated[
+        str | None, typer.Option(help="viewer (looks; the default) | operator (acts)")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Give one that is there another password.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add an account; its password is asked for, or read from stdin."""
     from axiom.cli.access import add_user
 
-    add_user(name, role, as_json=as_json)
+    add_user(name, role, replace=replace, as_json=as_json)
 
 
 @user_cli.command("list")
@@ -411,10 +422,10 @@ def runs_show(
 
 
 def _parsed(params: list[str] | None) -> dict[str, Any]:
-    found = dict(param.partition("=")[::2] for param in params or ())
-    if missing := [key for key, value in found.items() if not value]:
-        raise typer.BadParameter(f"write --param {missing[0]}=value")
-    return found
+    try:
+        return parse_params(params or ())
+    except ConfigError as error:
+        raise typer.BadParameter(error.problem) from error
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def _ledger() -> Frame:
     from axiom.cli.commands import standing
     from axiom.tasks.services import services
 
-    runs = services().ledger.runs(limit=RUNS)
+    runs = services().ledger.runs(limit=RUNS, backfilled=False)
     return {
         "pipelines": standing(utcnow()),
         "runs": [to_json(each) | {"duration_s": each.duration_s} for each in runs],

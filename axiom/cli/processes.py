@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
-from axiom.errors import AxiomError
+from axiom.errors import NotNow, UnknownName
 from axiom.model import to_json
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ def forget(name: str, *, as_json: bool) -> None:
 
     found = {each.name: each for each in state.workers()}
     if name in found and found[name].alive:
-        raise AxiomError(f"{name} lives: it was heard of {found[name].seen_s:.0f} s ago")
+        raise NotNow(f"{name} lives: it was heard of {found[name].seen_s:.0f} s ago")
     if not state.heartbeats().forget(name):
-        raise AxiomError(f"no process {name!r} is known; list them: axiom workers")
+        raise UnknownName(f"no process {name!r} is known; list them: axiom workers")
     show.say_or_json(f"{name} is forgotten", {"forgotten": name}, as_json=as_json)
 
 

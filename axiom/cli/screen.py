@@ -26,12 +26,15 @@ def draw(frame: Mapping[str, Any], width: int, height: int) -> RenderableType:
     processes = frame.get("processes") or []
     middle = max(5, min(len(processes), 9) + 1)
     left = max(height - 1 - 5 - middle - 1, 4)
+    reasons = _reasons(frame)[: max(left - 4, 1)]
+    left = max(left - len(reasons), 4)
     alerts = _alerts(frame, min(max(left // 2, 2), len(frame.get("alerts") or []) + 1 or 2))
     runs = _runs(frame, max(left - len(alerts), 2))
     now = frame["at"]
     return Group(
         _title(frame, width),
         _pipelines(frame, now),
+        _lines(reasons, width),
         _side_by_side(_queues(frame), _processes(frame, middle - 1), width),
         _lines(runs, width),
         _lines(alerts, width),
@@ -49,16 +52,24 @@ def _title(frame: Mapping[str, Any], width: int) -> Text:
 
 
 def _pipelines(frame: Mapping[str, Any], now: datetime) -> Table:
-    table = _table("pipeline", "last run", "logical time", ">last good", ">next", "")
+    table = _table("pipeline", "last run", "logical time", ">last good", ">next")
     for row in frame.get("pipelines") or []:
         good = f"{show.ago(row['good_at'], now)} ago" if row["good_at"] else "never"
         table.add_row(
             row["pipeline"], show.coloured(row["state"]), show.moment(row["last_at"]),
             good if row["fresh"] else f"[yellow]{good}[/]",
             show.ago(now, row["next_at"]) if row["next_at"] else "-",
-            Text(row["reason"] or "", style="dim"),
         )  # fmt: skip
     return _filled(table, 4, frame, "pipelines")
+
+
+def _reasons(frame: Mapping[str, Any]) -> list[Text]:
+    """Say of each pipeline why it stands so, in a line of its own: a column is too narrow."""
+    return [
+        Text(f"{row['pipeline']}: ").append(one_line(row["reason"]), "dim")
+        for row in frame.get("pipelines") or []
+        if row["reason"]
+    ]
 
 
 def _queues(frame: Mapping[str, Any]) -> Table:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from axiom.errors import AxiomError, StoreUnavailable
+from axiom.errors import AxiomError, ConfigError, NotNow, StoreUnavailable
+from axiom.inputs import require_name
 from axiom.login import Login
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ class Access:
         Raises:
             AxiomError: the role is unknown or the password too short.
         """
-        _known_role(role)
+        require_name(name)
+        known_role(role)
         if len(password) < MIN_PASSWORD:
-            raise AxiomError(f"a password needs {MIN_PASSWORD} characters or more")
+            raise ConfigError("password", f"needs {MIN_PASSWORD} characters or more")
         self._store.put(name, role, self._hasher.hash(password), by=by)
 
     # --- logins ---
@@ -184,10 +186,11 @@ class Access:
         Raises:
             AxiomError: the role is unknown or the name taken.
         """
-        _known_role(role)
+        require_name(name)
+        known_role(role)
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
         if not self._store.put_token(name, secret, role, by=by):
-            raise AxiomError(f"there is a token {name!r} already; axiom token revoke {name}")
+            raise NotNow(f"there is a token {name!r} already; axiom token revoke {name}")
         return secret
 
     def by_token(self, secret: str) -> Who | None:
@@ -226,6 +229,8 @@ def csrf_of(secret: str) -> str:
     return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()[:40]
 
 
-def _known_role(role: str) -> None:
+def known_role(role: str) -> str:
+    """Return it, or raise `ConfigError` where there is none of this name."""
     if role not in ROLES:
-        raise AxiomError(f"no role {role!r}; choose {' or '.join(ROLES)}")
+        raise ConfigError("role", f"no role {role!r}; choose {' or '.join(ROLES)}")
+    return role

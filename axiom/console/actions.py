@@ -6,10 +6,9 @@ it does is in `axiom.tasks.operate`; here are the words and the fields.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from axiom.console.access import Who
 from axiom.console.pipelines import known
 from axiom.console.web import SAID, Console, console, page
 from axiom.errors import AxiomError, UnknownRun
+from axiom.inputs import parse_moment, parse_params
 from axiom.model import utcnow
 
 router = APIRouter(include_in_schema=False)
@@ -61,9 +61,10 @@ def _operate() -> Any:
 
 def trigger(pipeline: str, form: Form, by: str) -> tuple[str, str]:
     """Run a pipeline now, or for a logical time."""
-    at = _moment(form.get("at", ""))
+    at = parse_moment(form["at"]) if form.get("at", "").strip() else None
+    params = parse_params(form.get("params", "").splitlines())
     run_id = _operate().trigger(
-        known(pipeline), by=by, at=at, params=_params(form), overlap=bool(form.get("overlap"))
+        known(pipeline), by=by, at=at, params=params, overlap=bool(form.get("overlap"))
     )
     return f"{pipeline}: asked for run {run_id[:8]}", f"/pipelines/{pipeline}"
 
@@ -118,7 +119,7 @@ def schedule(pipeline: str, form: Form, by: str) -> tuple[str, str]:
 
 def acknowledge(alert_id: str, form: Form, by: str) -> tuple[str, str]:
     """Say that somebody looks after an alert."""
-    found = _alerts().acknowledge(alert_id, by)
+    found = _operate().acknowledge(alert_id, by=by)
     return f"acknowledged: {found['subject']}", "/alerts"
 
 
@@ -131,20 +132,14 @@ def mute(what: str, form: Form, by: str) -> tuple[str, str]:
     if not 0 < hours <= 24 * 30:
         raise AxiomError("between a minute and 30 days, please")
     until = utcnow() + timedelta(hours=hours)
-    _alerts().mute(what, until, by)
+    _operate().mute(what, until, by=by)
     return f"{what} is muted until {until:%Y-%m-%d %H:%M}", "/alerts"
 
 
 def unmute(what: str, form: Form, by: str) -> tuple[str, str]:
     """Tell of it again."""
-    said = "is told of again" if _alerts().unmute(what) else "was not muted"
+    said = "is told of again" if _operate().unmute(what, by=by) else "was not muted"
     return f"{what} {said}", "/alerts"
-
-
-def _alerts() -> Any:
-    from axiom.tasks.services import services
-
-    return services().alerts
 
 
 def _told(made: Any) -> str:
@@ -152,38 +147,10 @@ def _told(made: Any) -> str:
     return f"of {total} runs has begun" if total is not None else "has begun"
 
 
-def _params(form: Form) -> dict[str, Any]:
-    """Read `key=value` lines; a value that is JSON is taken as such."""
-    lines = [line.strip() for line in form.get("params", "").splitlines() if line.strip()]
-    found = {}
-    for line in lines:
-        key, equals, value = line.partition("=")
-        if not equals or not key.strip():
-            raise AxiomError(f"{line[:60]!r} is no parameter; write key=value, one a line")
-        try:
-            found[key.strip()] = json.loads(value)
-        except ValueError:
-            found[key.strip()] = value.strip()
-    return found
-
-
-def _moment(text: str) -> datetime | None:
-    """Read what a date field or a person writes; without an offset it is UTC."""
-    if not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise AxiomError(
-            f"{text[:40]!r} is not a time; write it as 2026-01-31T14:00 (UTC)"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _needed(form: Form, name: str) -> datetime:
-    if (moment := _moment(form.get(name, ""))) is None:
+    if not form.get(name, "").strip():
         raise AxiomError(f"say {name} when")
-    return moment
+    return parse_moment(form[name], name)
 
 
 REASON = Field("reason", "Why", "kept with it, and shown")
@@ -246,7 +213,7 @@ ACTIONS: dict[str, Action] = {
 # --- the page that asks ---
 
 
-@router.get("/do/{action}/{subject}", response_class=HTMLResponse)
+@router.get("/do/{action}/{subject:path}", response_class=HTMLResponse)
 async def asked(request: Request, action: str, subject: str) -> Response:
     """Ask for confirmation."""
     what = _known_action(action)
@@ -264,7 +231,7 @@ def _ask_page(
     )  # fmt: skip
 
 
-@router.post("/do/{action}/{subject}")
+@router.post("/do/{action}/{subject:path}")
 async def done(request: Request, action: str, subject: str) -> Response:
     """Do it, once it was confirmed."""
     what, here = _known_action(action), console(request)

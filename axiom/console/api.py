@@ -13,16 +13,20 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from axiom.console import notes
 from axiom.console.now import dollars_today, freshness, now, schedules
 from axiom.console.pipelines import backfills_of, known, shape_of
 from axiom.console.web import Missing, console
+from axiom.inputs import as_utc
 from axiom.ledger.history import Side, StepSummary
 from axiom.model import Json, Run, RunState, StepRow, utcnow
 
 router = APIRouter(prefix="/api/v1")
+Moment = Annotated[datetime, AfterValidator(as_utc)]  # without an offset it is UTC
+Place = Annotated[int, Query(ge=-(2**31), le=2**31 - 1)]
+Id = Annotated[int, Query(le=2**63 - 1)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Pipeline = Annotated[str, Path(description="ingestion, graph, events or correlation")]
 RunId = Annotated[str, Path(description="a run's id, or the start of it")]
@@ -38,7 +42,7 @@ class Said(BaseModel):
 class Asked(BaseModel):
     """A run to be made."""
 
-    at: datetime | None = Field(None, description="the logical time; now when it is left out")
+    at: Moment | None = Field(None, description="the logical time; now when it is left out")
     params: dict[str, Any] = {}
     overlap: bool = Field(False, description="also while another run of the pipeline is active")
 
@@ -52,8 +56,8 @@ class Reason(BaseModel):
 class Range(BaseModel):
     """Logical times: since <= slot < until."""
 
-    since: datetime
-    until: datetime
+    since: Moment
+    until: Moment
 
 
 class Spec(BaseModel):
@@ -65,8 +69,8 @@ class Spec(BaseModel):
 class Muted(BaseModel):
     """What is muted (a rule, a pipeline or a cause), and until when."""
 
-    what: str
-    until: datetime
+    what: str = Field(max_length=200)
+    until: Moment
 
 
 # --- what there is ---
@@ -74,16 +78,16 @@ class Muted(BaseModel):
 
 @router.get("/overview", tags=["now"])
 async def overview(request: Request) -> dict[str, Any]:
-    """Return each pipeline's state, freshness and costs, queues, processes, breaker, alerts."""
+    """Return each pipeline's state and costs, queues, processes, breaker, alerts and news."""
     here = console(request)
     rows: Any = await here.ask(here.history.overview, 1)
     at, paid = utcnow(), await dollars_today(here)
-    found = await now(here)
+    found, planned = await now(here), await schedules(here)
     return {
         "pipelines": [
             {
                 "pipeline": row["pipeline"], "last": row["last"], "good_at": row["good_at"],
-                "freshness": freshness(row["pipeline"], row["good_at"], at),
+                "freshness": freshness(planned.get(row["pipeline"]), row["good_at"], at),
                 "paused_at": row["paused_at"], "paused_by": row["paused_by"],
                 "usd_today": None if isinstance(paid, Missing) else paid[row["pipeline"]],
             }
@@ -91,6 +95,7 @@ async def overview(request: Request) -> dict[str, Any]:
         ],
         "queues": _known(found.queues), "processes": _known(found.workers),
         "breaker": _known(found.breaker), "alerts": _known(found.alerts),
+        "news": _known(found.news),
     }  # fmt: skip
 
 
@@ -104,7 +109,7 @@ async def pipeline(
     request: Request,
     pipeline: Pipeline,
     limit: Annotated[int, Query(ge=1, le=100)] = 40,
-    before: datetime | None = None,
+    before: Moment | None = None,
     before_id: str = "~",
 ) -> dict[str, Any]:
     """Return a pipeline's shape, schedule, backfills, and a page of runs with their steps."""
@@ -129,7 +134,7 @@ async def runs(
     pipeline: str | None = None,
     state: RunState | None = None,
     limit: Limit = 50,
-    before: datetime | None = None,
+    before: Moment | None = None,
     before_id: str = "~",
 ) -> dict[str, Any]:
     """Return a page of runs, newest first; go on with `next`."""
@@ -167,7 +172,7 @@ async def steps(
     run_id: RunId,
     name: str | None = None,
     limit: Limit = 100,
-    after_position: int = -1,
+    after_position: Place = -1,
     after_item: str = "",
 ) -> list[StepRow]:
     """Return steps with outputs and tracebacks: those that are not mapped, or `name`'s items."""
@@ -183,10 +188,10 @@ async def log(
     run_id: RunId,
     step: str | None = None,
     item: str | None = None,
-    after: int | None = None,
+    after: Id | None = None,
     limit: Limit = 200,
 ) -> list[dict[str, Any]]:
-    """Return log lines in order; go on `after` the last one's `n`."""
+    """Return log lines in order; go on `after` the greatest `n`."""
     from axiom.stores.log_lines import LogLines
 
     here = console(request)
@@ -219,7 +224,7 @@ async def alerts(request: Request) -> list[dict[str, Any]]:
 
 
 @router.get("/audit", tags=["audit"])
-async def audit(request: Request, before: int | None = None) -> list[dict[str, Any]]:
+async def audit(request: Request, before: Id | None = None) -> list[dict[str, Any]]:
     """Return who did what, newest first; go on `before` the last one's `id`."""
     rows = await console(request).ask(notes.audit_rows, before)
     return [asdict(row) for row in rows]
@@ -298,17 +303,22 @@ async def retry(request: Request, run_id: RunId) -> Run:
 @router.post("/alerts/{alert_id}/acknowledge", tags=["actions"])
 async def acknowledge(request: Request, alert_id: str) -> dict[str, Any]:
     """Say that somebody looks after an alert."""
-    found: dict[str, Any] = await _do(
-        request, console(request).services.alerts.acknowledge, alert_id
-    )
+    found: dict[str, Any] = await _do(request, _operate().acknowledge, alert_id)
     return found
 
 
 @router.post("/mutes", tags=["actions"])
 async def mute(request: Request, asked: Muted) -> Said:
     """Tell nobody of a rule, a pipeline or a cause until then."""
-    await _do(request, console(request).services.alerts.mute, asked.what, asked.until)
+    await _do(request, _operate().mute, asked.what, asked.until)
     return Said(said=f"{asked.what} is muted until {asked.until:%Y-%m-%d %H:%M}")
+
+
+@router.delete("/mutes/{what:path}", tags=["actions"])
+async def unmute(request: Request, what: str) -> Said:
+    """Tell of a rule, a pipeline or a cause again."""
+    changed = await _do(request, _operate().unmute, what)
+    return Said(said=f"{what} is told of again" if changed else f"{what} was not muted")
 
 
 # --- the page that describes it ---

@@ -22,7 +22,14 @@ from axiom.console import actions, api, doors, intelligence, notes, overview, pi
 from axiom.console.guard import Guard, wants_json
 from axiom.console.live import Live
 from axiom.console.web import Console, page
-from axiom.errors import AxiomError, StoreUnavailable, UnknownPipeline, UnknownRun
+from axiom.errors import (
+    AxiomError,
+    NotNow,
+    StoreUnavailable,
+    UnknownAlert,
+    UnknownPipeline,
+    UnknownRun,
+)
 from axiom.login import built_in
 
 log = structlog.get_logger(__name__)
@@ -93,7 +100,10 @@ class _Static(StaticFiles):
         return answer
 
 
-_STATUS: dict[type[Exception], int] = {StoreUnavailable: 503, UnknownRun: 404, UnknownPipeline: 404}
+_STATUS: dict[type[Exception], int] = {
+    StoreUnavailable: 503, UnknownRun: 404, UnknownPipeline: 404,
+    UnknownAlert: 404, NotNow: 409,
+}  # fmt: skip
 
 
 async def _failed(request: Request, error: Exception) -> Response:

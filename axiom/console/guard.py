@@ -109,7 +109,7 @@ async def _refusal(
         return receive, _say(scope, 413, "that is more than is taken here")
     if open_ or who is None:
         return receive, None
-    if who.csrf and not hmac.compare_digest(_token(headers, body), who.csrf):
+    if who.csrf and not hmac.compare_digest(_token(headers, body).encode(), who.csrf.encode()):
         return receive, _say(scope, 403, "this page is too old: reload it and try again")
     if not who.may_act and scope["path"] not in ANYBODY:
         return receive, _say(scope, 403, f"{who.name} is a viewer: operators may do this")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from axiom.console.live import TOPICS, Topic
@@ -43,7 +43,9 @@ def audit_rows(before: int | None = None) -> Any:
 
 
 @router.get("/audit", response_class=HTMLResponse)
-async def audit_page(request: Request, before: int | None = None) -> HTMLResponse:
+async def audit_page(
+    request: Request, before: Annotated[int | None, Query(le=2**63 - 1)] = None
+) -> HTMLResponse:
     """Show who did what, and when."""
     rows = await console(request).part(lambda: audit_rows(before))
     return page(request, "audit.html", rows=rows, size=PAGE)

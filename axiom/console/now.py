@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axiom.console.web import Console, Missing
 from axiom.model import PIPELINES, utcnow
 
+if TYPE_CHECKING:
+    from axiom.ledger.schedules import Schedule
+
+NEWS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Queues, processes and the breaker; each may be `Missing`."""
+    """Queues, processes, the breaker, alerts and news; each may be `Missing`."""
 
     queues: Any
     workers: Any
     breaker: Any
     alerts: Any
+    news: Any
     services: Any = ()
 
 
@@ -26,14 +32,12 @@ async def now(console: Console) -> Now:
     """Ask all parts, one of which may be away."""
     from axiom.tasks import state
 
-    asked = (state.queues, state.workers, state.breaker, partial(open_alerts, console))
+    asked = (
+        state.queues, state.workers, state.breaker,
+        lambda: console.services.alerts.open_alerts(50),
+        lambda: console.services.alerts.news(NEWS),
+    )  # fmt: skip
     return Now(*[await console.part(each) for each in asked])
-
-
-def open_alerts(console: Console) -> list[dict[str, Any]]:
-    """Return what is open, the gravest first, and the newest news."""
-    alerts = console.services.alerts
-    return alerts.open_alerts(50) + [a for a in alerts.newest(20) if a["state"] == "noted"]
 
 
 async def schedules(console: Console) -> Any:
@@ -44,12 +48,11 @@ async def schedules(console: Console) -> Any:
     return {} if isinstance(found, Missing) else found
 
 
-def freshness(pipeline: str, good_at: datetime | None, at: datetime) -> str:
-    """`fresh` while the newest good logical time is within a slot and the deadline; `stale`."""
-    cadence = PIPELINES[pipeline]
+def freshness(schedule: Schedule | None, good_at: datetime | None, at: datetime) -> str:
+    """`fresh` as its schedule has it, else `stale`; `never` where nothing was good yet."""
     if good_at is None:
         return "never"
-    return "fresh" if at - good_at < cadence.slot + cadence.deadline else "stale"
+    return "fresh" if schedule and schedule.is_fresh(good_at, at) else "stale"
 
 
 async def dollars_today(console: Console) -> Any:

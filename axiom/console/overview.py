@@ -35,7 +35,7 @@ async def facts(console: Console, _: str = "") -> dict[str, Any]:
 
 async def _complete(console: Console, row: dict[str, Any], at: datetime, slots: Any) -> None:
     name, last = row["pipeline"], row["last"]
-    row["fresh"] = freshness(name, row["good_at"], at)
+    row["fresh"] = freshness(slots, row["good_at"], at)
     row["next_at"] = slots.next_at(at) if slots else None
     bad = last is not None and last.state in ("failed", "partial")
     row["failing"] = await console.part(lambda: console.history.failing(name)) if bad else None

@@ -43,8 +43,8 @@ async def facts(
     ask, history, at = console.ask, console.history, utcnow()
     overview: Any = await ask(history.overview, DURATIONS)
     row = next(each for each in overview if each["pipeline"] == name)
-    row["fresh"] = freshness(name, row["good_at"], at)
     slots = (await schedules(console)).get(name)
+    row["fresh"] = freshness(slots, row["good_at"], at)
     row["next_at"] = slots.next_at(at) if slots else None
     newest = await ask(history.newest, name)
     grid, steps = await ask(

@@ -44,7 +44,9 @@ class Actions:
 
     # --- audit ---
 
-    def record(self, action: str, *, by: str, pipeline: str, run_id: str, **details: Json) -> int:
+    def record(
+        self, action: str, *, by: str, pipeline: str | None, run_id: str | None, **details: Json
+    ) -> int:
         """Keep that something was asked for; return the row's id."""
         asked = _audited(action, by, pipeline, run_id, details)
         return int(self._db.query(self._sql["audit"], asked)[0]["id"])
@@ -150,7 +152,7 @@ class Actions:
 
 
 def _audited(
-    action: str, by: str, pipeline: str, run_id: str | None, details: Mapping[str, Json]
+    action: str, by: str, pipeline: str | None, run_id: str | None, details: Mapping[str, Json]
 ) -> dict[str, Any]:
     return {
         "action": action, "by": by, "pipeline": pipeline, "run_id": run_id,
@@ -164,8 +166,10 @@ def _is_deadlock(error: Exception) -> bool:
 
 def _require_retriable(run: Run) -> None:
     short = run.id[:8]
+    if run.state in ACTIVE:
+        raise NotNow(f"run {short} is still active; wait for its end, or: axiom cancel {short}")
     if run.state not in RETRIABLE:
-        problem = "is still active" if run.state in ACTIVE else f"{run.state}: nothing to retry"
+        problem = f"{run.state}: nothing to retry"
         raise NotNow(f"run {short} {problem}; a new run: axiom trigger {run.pipeline}")
     if run.engine != "celery":
         raise NotNow(f"run {short} ran in one process ({run.engine}); run it again: axiom run")

@@ -82,7 +82,11 @@ class Ledger:
                 return Claim(run, granted=False)
             reason = f"run {run.id[:8]} has this logical time already ({run.state})"
             return Claim(self._skip(asked, reason), granted=False)
-        active = [r["id"] for r in self._query("active_runs") if r["pipeline"] == pipeline]
+        active = [
+            row["id"]
+            for row in self._query("active_runs")
+            if (row["pipeline"], row["engine"], row["overlap"]) == (pipeline, engine, False)
+        ]
         reason = f"run {active[0][:8]} is still active" if active else "another run was active"
         return Claim(self._skip(asked, reason), granted=False)
 
@@ -239,10 +243,15 @@ class Ledger:
         return to_run(rows[0])
 
     def runs(
-        self, *, pipeline: str | None = None, state: str | None = None, limit: int = 20
+        self,
+        *,
+        pipeline: str | None = None,
+        state: str | None = None,
+        limit: int = 20,
+        backfilled: bool = True,
     ) -> list[Run]:
-        """Return the newest runs, newest first."""
-        asked = {"pipeline": pipeline, "state": state, "limit": limit}
+        """Return the newest runs, newest first; those of backfills too, unless told otherwise."""
+        asked = {"pipeline": pipeline, "state": state, "limit": limit, "backfilled": backfilled}
         return [to_run(row) for row in self._query("runs", asked)]
 
     def steps(self, run_id: str) -> list[StepRow]:
@@ -259,7 +268,7 @@ class Ledger:
         return self._query("step_states", {"run_id": run_id})
 
     def last_runs(self) -> dict[str, Run]:
-        """Return each pipeline's newest run that was not skipped."""
+        """Return each pipeline's newest run that was not skipped and is of no backfill."""
         rows = self._query("last_runs", {"pipelines": list(PIPELINES)})
         return {row["pipeline"]: to_run(row) for row in rows}
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from axiom.ledger.slots import CatchUp, Slots, after, parse_catch_up, parse_slots
+from axiom.model import PIPELINES
 from axiom.stores.postgres import Postgres, named_queries
 
 
@@ -32,6 +33,11 @@ class Schedule:
     changed_at: datetime | None = None
     fired_at: datetime | None = None  # the last slot that beat has dealt with
     settled_at: datetime | None = None  # slots up to here will not be caught up any more
+
+    def is_fresh(self, good_at: datetime | None, now: datetime) -> bool:
+        """Whether the newest good logical time is that of the last slot whose deadline is over."""
+        due_at = self.slots.latest(now - PIPELINES[self.pipeline].deadline)
+        return good_at is not None and good_at >= due_at
 
     def next_at(self, now: datetime) -> datetime | None:
         """Return when it is due next; None while it is paused."""
@@ -69,7 +75,11 @@ class Schedules:
             ConfigError: the policy cannot be read.
         """
         canonical = str(parse_catch_up(policy)) if policy is not None else None
-        self._set(pipeline, by, catch_up=canonical)
+        self._set(pipeline, by, catch_up=canonical, set_catch_up=True)
+
+    def reset(self, pipeline: str, *, by: str) -> None:
+        """Forget every change of when it runs and what is caught up."""
+        self._set(pipeline, by, set_spec=True, set_catch_up=True)
 
     def _set(
         self,
@@ -78,10 +88,11 @@ class Schedules:
         spec: str | None = None,
         catch_up: str | None = None,
         set_spec: bool = False,
+        set_catch_up: bool = False,
     ) -> None:
         asked = {
             "pipeline": pipeline, "by": by, "spec": spec, "catch_up": catch_up,
-            "set_spec": set_spec,
+            "set_spec": set_spec, "set_catch_up": set_catch_up,
         }  # fmt: skip
         self._db.execute(self._sql["set_schedule"], asked)
 

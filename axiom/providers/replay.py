@@ -78,7 +78,7 @@ class Replay:
         day = WARM_UP + int((minute - self._start(floor_time(minute, HOUR))) / DAY)
         if day >= len(self._days):
             raise ReplayEnded(
-                f"the replay has shown its last day, {self._days[-1]}; pipelines are paused; "
+                f"the replay has shown its last day, {self._days[-1]}; "
                 "to begin again, stop Axiom and delete its data directory"
             )
         return max(day, 0)

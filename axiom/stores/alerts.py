@@ -79,6 +79,10 @@ class AlertStore:
         """Return what is open or acknowledged, the gravest first; `muted` says who is spared."""
         return self._query("open", {"limit": limit})
 
+    def news(self, limit: int = 20) -> list[Row]:
+        """Return the newest of what was noted: it is no alarm."""
+        return self._query("news", {"limit": limit})
+
     def history(
         self, *, rule: str | None = None, before: datetime | None = None, limit: int = 50
     ) -> list[Row]:
@@ -94,7 +98,7 @@ class AlertStore:
         return self._query("unsent")
 
     def last_round(self) -> Row | None:
-        """Return who looked last, and how many seconds ago; None when nobody ever did."""
+        """Return how long ago the newest look ended, and who began the newest; None: none did."""
         rows = self._query("last_round")
         return rows[0] if rows else None
 
@@ -137,7 +141,7 @@ class AlertStore:
         """Open, keep and clear alerts, and put what is to be told in the outbox, or nothing at all.
 
         Alerts of rules that are not in `judged` stay as they are: nobody could tell. Returns
-        None when another round has been taken since `number`: that one has looked later.
+        None when a round that was taken after `number` has ended: that one has looked later.
         """
         with self._db.transaction() as cursor:
             if not self._run(cursor, "fence", {"number": number}):

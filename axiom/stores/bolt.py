@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from axiom.errors import StoreUnavailable
 from axiom.importing import without
+from axiom.model import one_line
 
 if TYPE_CHECKING:
     from neo4j import Driver, ManagedTransaction
@@ -92,4 +93,4 @@ def translated() -> Iterator[None]:
     except AuthError as error:
         raise StoreUnavailable("the graph refuses the password of AXIOM_GRAPH_URL") from error
     except (ServiceUnavailable, TransientError, DriverError, OSError) as error:
-        raise StoreUnavailable(f"the graph: {str(error).partition(chr(10))[0]}") from error
+        raise StoreUnavailable(f"the graph: {one_line(str(error))}") from error

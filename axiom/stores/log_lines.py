@@ -57,7 +57,7 @@ class LogLines:
         limit: int = 500,
         after: int | None = None,
     ) -> list[LogLine]:
-        """Return a run's lines in order, from after the place `after`; at most `limit`."""
+        """Return a run's lines as they were said; the next page is `after` the greatest `n`."""
         asked = {"run_id": run_id, "step": step, "item": item, "limit": limit, "after": after or 0}
         return [LogLine(**row) for row in self._db.query(self._sql["lines"], asked)]
 

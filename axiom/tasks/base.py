@@ -17,6 +17,7 @@ from axiom.engines.celery import BEHIND, LIVE, canvas
 from axiom.engines.execute import Outcome, describe, execute_step, plan_run
 from axiom.errors import AxiomError, ReplayEnded, StoreUnavailable
 from axiom.flow import Call, Flow
+from axiom.inputs import parse_moment
 from axiom.model import PIPELINES, Claim, Json, Run, RunState, floor_time, utcnow
 from axiom.tasks.services import celery_engine, services
 
@@ -117,18 +118,12 @@ def logical_time(pipeline: str, at: str | None, trigger: str) -> datetime:
     it is fired; a person's run stands for the moment that it was asked for.
 
     Raises:
-        AxiomError: `at` is not an ISO 8601 time with an offset.
+        ConfigError: `at` is not an ISO 8601 time.
     """
     if at is None:
         now = utcnow()
         return now if trigger == "manual" else floor_time(now, PIPELINES[pipeline].slot)
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError as error:
-        raise AxiomError(f"{at!r} is not a time; write it as 2026-01-31T14:00:00Z") from error
-    if moment.tzinfo is None:
-        raise AxiomError(f"{at!r} has no offset; write it as 2026-01-31T14:00:00Z")
-    return moment
+    return parse_moment(at, "at")
 
 
 def _run(
@@ -141,9 +136,10 @@ def _run(
 ) -> dict[str, Json]:
     engine = celery_engine(task.request.hostname)
     scheduled = trigger != "manual"
-    if trigger in ("schedule", "first") and (pause := engine.ledger.paused(flow.pipeline)):
+    by_schedule = trigger in ("schedule", "first")
+    if by_schedule and (pause := engine.ledger.paused(flow.pipeline)):
         return {"run": None, "state": "paused", "reason": pause["pause_reason"]}
-    if reason := _closed(flow.pipeline, logical_at, scheduled):
+    if reason := _closed(flow.pipeline, logical_at, scheduled, pauses=by_schedule):
         skipped = engine.ledger.skip(
             task.request.id, flow.pipeline, logical_at, trigger=trigger, reason=reason
         )
@@ -163,11 +159,11 @@ def _run(
     return _told(claim)
 
 
-def _closed(pipeline: str, logical_at: datetime, scheduled: bool) -> str | None:
+def _closed(pipeline: str, logical_at: datetime, scheduled: bool, *, pauses: bool) -> str | None:
     try:
         reason: str | None = services().market.closed_reason(logical_at)
     except ReplayEnded as error:
-        for each in PIPELINES:
+        for each in PIPELINES if pauses else ():  # one that a person asked for says nothing of now
             services().ledger.pause(each, by="axiom", reason=str(error))
         return str(error)
     return reason if scheduled and pipeline == "ingestion" else None

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import structlog
-from redbeat.schedulers import RedBeatScheduler
+from redbeat.schedulers import RedBeatScheduler, acquire_distributed_beat_lock
+from redis.exceptions import LockNotOwnedError
 
 from axiom.config import settings
 from axiom.errors import StoreUnavailable
@@ -97,8 +99,18 @@ class LedgerScheduler(RedBeatScheduler):
 
     def tick(self, **kwargs: Any) -> float:
         """Fire what is due; return the seconds to sleep."""
-        left_s = float(super().tick(**kwargs))
+        try:
+            left_s = float(super().tick(**kwargs))
+        except LockNotOwnedError:
+            return self._stand_by()
         return left_s if settings().schedules == "off" else min(left_s, self._firing.tick())
+
+    def _stand_by(self) -> float:
+        """Wait for the lock as at the start: this process stood still for longer than it lasts."""
+        log.warning("beat_lock_lost")
+        acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=self))
+        log.info("beat_lock_taken_again")
+        return 0.0
 
     def _send_run(self, pipeline: str, kwargs: Mapping[str, Json], fresh_s: float) -> None:
         self.app.send_task(f"axiom.tasks.{pipeline}.run", kwargs=dict(kwargs), expires=fresh_s)

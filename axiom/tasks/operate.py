@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
-from axiom.errors import ConfigError, NotNow, StoreUnavailable, UnknownPipeline
+from axiom.errors import AxiomError, ConfigError, NotNow, StoreUnavailable, UnknownPipeline
+from axiom.inputs import as_utc, require_reason, require_small
 from axiom.model import PIPELINES, Json, Run, utcnow
 from axiom.tasks import client
 from axiom.tasks.services import services
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from axiom.ledger.actions import AuditRow
     from axiom.ledger.backfills import Backfill
     from axiom.ledger.schedules import Schedule
+
+LONGEST_MUTE = timedelta(days=365)
 
 
 def trigger(
@@ -37,22 +41,50 @@ def trigger(
 
     Raises:
         StoreUnavailable: the ledger or the broker cannot be reached; nothing is run.
+        ConfigError: `at` lies in the future, or the parameters are too large.
     """
     _require(pipeline)
-    run_id, when = str(uuid.uuid4()), at.isoformat() if at else None
-    actions = services().actions
+    require_small(dict(params or {}))
+    run_id, when = str(uuid.uuid4()), _past(at).isoformat() if at else None
     asked = {"at": when, "params": dict(params or {}) or None, "overlap": overlap or None}
-    audit_id = actions.record("trigger", by=by, pipeline=pipeline, run_id=run_id, **asked)
-    try:
+    with audited("trigger", by=by, pipeline=pipeline, run_id=run_id, **asked):
         return client.trigger(pipeline, at=when, params=params, overlap=overlap, run_id=run_id)
-    except StoreUnavailable as error:
-        actions.record_failure(audit_id, str(error))
+
+
+def _past(at: datetime) -> datetime:
+    moment = as_utc(at)
+    if moment > utcnow():
+        raise ConfigError("at", f"{moment.isoformat()} lies in the future; leave it out for now")
+    return moment
+
+
+@contextlib.contextmanager
+def audited(
+    action: str,
+    *,
+    by: str,
+    pipeline: str | None = None,
+    run_id: str | None = None,
+    **details: Json,
+) -> Iterator[None]:
+    """Keep that something is asked for, and that it did not come about where it fails.
+
+    For what has no transaction of its own with the audit: the row comes first, so that
+    nothing is done without one.
+    """
+    actions = services().actions
+    audit_id = actions.record(action, by=by, pipeline=pipeline, run_id=run_id, **details)
+    try:
+        yield
+    except AxiomError as error:
+        with contextlib.suppress(StoreUnavailable):
+            actions.record_failure(audit_id, str(error))
         raise
 
 
 def pause(pipeline: str, *, by: str, reason: str | None = None) -> bool:
     """Stop a pipeline's schedule; False when it was paused already."""
-    return services().ledger.pause(_require(pipeline), by=by, reason=reason)
+    return services().ledger.pause(_require(pipeline), by=by, reason=require_reason(reason))
 
 
 def resume(pipeline: str, *, by: str) -> bool:
@@ -77,7 +109,7 @@ def cancel(run_id: str, *, by: str, reason: str | None = None) -> Run:
     """
     ledger, actions = services().ledger, services().actions
     run = ledger.run(run_id)
-    running = actions.cancel(run.id, by=by, reason=reason)
+    running = actions.cancel(run.id, by=by, reason=require_reason(reason))
     actions.stop_sessions()
     with contextlib.suppress(StoreUnavailable):  # then the next query of the step ends it
         _terminate(running)
@@ -112,6 +144,7 @@ def backfill(pipeline: str, since: datetime, until: datetime, *, by: str) -> Bac
         ConfigError: the range holds no slot, too many, or reaches into the future.
     """
     _require(pipeline)
+    since, until = as_utc(since), as_utc(until)
     if until > utcnow():
         raise ConfigError("range", "ends in the future; those slots are run when they come")
     slots = services().schedules.all()[pipeline].slots
@@ -161,6 +194,66 @@ def set_catch_up(pipeline: str, policy: str | None, *, by: str) -> Schedule:
     """
     services().schedules.set_catch_up(_require(pipeline), policy, by=by)
     return schedules()[pipeline]
+
+
+def reset_schedule(pipeline: str, *, by: str) -> Schedule:
+    """Let a pipeline run, and catch up, as celeryconfig says."""
+    services().schedules.reset(_require(pipeline), by=by)
+    return schedules()[pipeline]
+
+
+def acknowledge(alert_id: str, *, by: str) -> dict[str, Any]:
+    """Say that somebody looks after an alert; return it.
+
+    Raises:
+        UnknownAlert: there is none of that id, or it is past that.
+    """
+    with audited("acknowledge", by=by, alert=alert_id[:200]):
+        return services().alerts.acknowledge(alert_id, by)
+
+
+def mute(what: str, until: datetime, *, by: str) -> None:
+    """Tell nobody of a rule, a pipeline or a cause until then; it is still recorded.
+
+    Raises:
+        ConfigError: `what` is none of them, or `until` is not within a year from now.
+    """
+    until, now = as_utc(until), utcnow()
+    if not now < until <= now + LONGEST_MUTE:
+        raise ConfigError("until", "lies in the past, or more than a year ahead")
+    with audited("mute", by=by, what=_known(what), until=until.isoformat()):
+        services().alerts.mute(what, until, by)
+
+
+def unmute(what: str, *, by: str) -> bool:
+    """Tell of it again; False when it was not muted."""
+    if not what.isprintable():
+        return False
+    with audited("unmute", by=by, what=what[:200]):
+        return services().alerts.unmute(what)
+
+
+def _known(what: str) -> str:
+    from axiom.tasks.alerting.rules import RULES
+
+    if (
+        len(what) <= 200
+        and what.isprintable()
+        and (what.partition("/")[0] in RULES or what in PIPELINES)
+    ):
+        return what
+    raise ConfigError(
+        "WHAT",
+        f"{what[:80]!r} is no rule ({', '.join(RULES)}), no pipeline and no cause of an alert",
+    )
+
+
+def set_budget(limits: Mapping[str, Decimal | None], *, by: str) -> None:
+    """Set limits in dollars by scope, which go before the settings; None: back to those."""
+    told = {scope: str(usd) if usd is not None else None for scope, usd in limits.items()}
+    with audited("budget", by=by, limits_usd=told):
+        for scope, usd in limits.items():
+            services().claude.book.set_limit(scope, usd, by=by)
 
 
 def schedules() -> dict[str, Schedule]:

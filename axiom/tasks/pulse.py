@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import threading
 import time
 import uuid
@@ -41,8 +42,10 @@ MEMORY_EVERY = 6  # beats: adding up pages takes a few milliseconds
 class Pulse:
     """What a process says of itself, and when it ends."""
 
-    def __init__(self, kind: str, name: str, facts: Facts = dict) -> None:
-        self._kind, self.name, self._facts = kind, name, facts
+    def __init__(
+        self, kind: str, name: str, facts: Facts = dict, failed: Callable[[], bool] = bool
+    ) -> None:
+        self._kind, self.name, self._facts, self._failed = kind, name, facts, failed
         self._mark, self._pid = uuid.uuid4().hex, os.getpid()
         self._began: dict[str, Json] = {}
         self._beats = 0
@@ -52,9 +55,15 @@ class Pulse:
         self._reached_since_s: float | None = None
 
     def start(self) -> None:
-        """Beat in a thread until the process ends, and then leave."""
-        atexit.register(self.stop)
+        """Beat in a thread until the process ends, and then leave, unless it crashed."""
+        atexit.register(self._end)
         threading.Thread(target=self._run, name="pulse", daemon=True).start()
+
+    def _end(self) -> None:
+        if _crashed() or self._failed():  # who falls silent is looked for
+            log.error("pulse_stays", process=self.name)
+        else:
+            self.stop()
 
     def stop(self) -> None:
         """Leave, as a process that ends by its own will does."""
@@ -118,17 +127,30 @@ class Pulse:
         return fixed | self._began | measured | dict(self._facts())
 
 
+def _crashed() -> bool:
+    """Whether an error that nobody caught ends this process: the interpreter keeps the last."""
+    return isinstance(getattr(sys, "last_value", None), Exception)
+
+
 def start(
-    kind: str, name: str | None = None, facts: Facts = dict, *, watches: bool = False
+    kind: str,
+    name: str | None = None,
+    facts: Facts = dict,
+    *,
+    failed: Callable[[], bool] = bool,
+    watches: bool = False,
 ) -> Pulse:
     """Give this process a pulse, stopped when the interpreter ends; and let it watch, if wanted.
+
+    A process that an error ends does not leave, and is told to be gone; `failed` says it of one
+    that catches its errors.
 
     Once: a worker is ready again each time that it has found its broker again.
     """
     name = name or f"{kind}@{gethostname()}"
     if name in _pulses:
         return _pulses[name]
-    pulse = _pulses[name] = Pulse(kind, name, facts)
+    pulse = _pulses[name] = Pulse(kind, name, facts, failed)
     pulse.start()
     if watches and settings().alerts == "on":
         from axiom.tasks.alerting.watcher import Watcher  # only where it is needed
@@ -172,7 +194,17 @@ def _is_dead(pid: Any) -> bool:
 @worker_ready.connect(weak=False)
 def _worker(sender: Any, **_: Any) -> None:
     watches = "control" in sender.app.amqp.queues.consume_from
-    start("worker", sender.hostname, lambda: _worker_facts(sender), watches=watches)
+    start(
+        "worker", sender.hostname, lambda: _worker_facts(sender), watches=watches,
+        failed=lambda: _worker_failed(sender),
+    )  # fmt: skip
+
+
+def _worker_failed(consumer: Any) -> bool:
+    # a cold shutdown has an exit code too, and was asked for
+    asked = (worker_state.should_stop, worker_state.should_terminate)
+    by_itself = all(each is None or each is False for each in asked)  # 0 is a code
+    return by_itself and bool(consumer.controller.exitcode)
 
 
 def _worker_facts(consumer: Any) -> dict[str, Json]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from axiom.embedded.servers import free_port
@@ -96,6 +98,38 @@ def test_a_broker_that_is_killed_is_told_and_nobody_who_lives_is_said_to_be_gone
     wait_for(lambda: all_back(stack, processes), what="all heard of again")
     told = people.mail.inbox.subjects[before:]
     assert [each for each in told if "is gone" in each and "beat" not in each] == []
+
+
+def test_a_server_that_hangs_is_told_and_so_is_its_return(
+    stack: Stack, people: People, processes: dict[str, subprocess.Popen[bytes]]
+) -> None:
+    # of four watchers there is always one whose look began later
+    names = ("control2@here", "control3@here")
+    more = [stack.celery("worker", "-Q", "control", "-n", name, "-c", "1") for name in names]
+    wait_for(lambda: set(names) <= set(alive(stack)), what="more watchers")
+    with frozen(stack.processes["graph"]):
+        wait_for(lambda: people.told("CRITICAL", "the graph server"), what="the alert of the graph")
+        said = json.loads(stack.run("axiom", "doctor", "--json", check=False).stdout)
+        checks = {each["name"]: each["status"] for each in said["checks"]}
+        assert (checks["watch"], checks["graph"]) == ("ok", "fail")
+    wait_for(lambda: people.told("RESOLVED", "the graph server"), what="its all-clear")
+    for each in more:
+        each.terminate()
+        assert each.wait(30) == 0
+
+
+@contextmanager
+def frozen(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop a process and those below it, as SIGSTOP does, until the block ends."""
+    found = psutil.Process(process.pid)
+    family = [found, *found.children(recursive=True)]
+    for each in family:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in family:
+            each.resume()
 
 
 def test_one_who_stops_cleanly_is_no_alert(

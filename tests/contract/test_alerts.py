@@ -221,6 +221,27 @@ def test_a_round_that_took_too_long_changes_nothing(alerts: AlertStore) -> None:
     assert len(alerts.open_alerts()) == 1
 
 
+def test_a_round_counts_while_later_ones_have_only_begun(alerts: AlertStore) -> None:
+    first, hanging = (alerts.take_round(by, timedelta(0)) for by in ("first", "hanging"))
+    assert first is not None
+    assert hanging is not None
+    assert alerts.last_round() is None
+    assert alerts.reconcile(first, [DOWN], [], NOW_AND_THEN) == Changes((DOWN.cause,))
+    ended = alerts.last_round()
+    assert ended is not None
+    assert 0 <= ended["age_s"] < 60
+    assert alerts.reconcile(hanging, [], ["service_down"], NOW_AND_THEN) is not None
+    assert alerts.reconcile(first, [DOWN], [], NOW_AND_THEN) is None
+    assert alerts.open_alerts() == []
+
+
+def test_news_is_apart_from_what_is_open(alerts: AlertStore) -> None:
+    sound(alerts)
+    look(alerts, DOWN)
+    assert [row["cause"] for row in alerts.news()] == ["event:1"]
+    assert [row["cause"] for row in alerts.open_alerts()] == [DOWN.cause]
+
+
 def test_a_notification_is_claimed_by_one_and_comes_back_when_that_one_died(
     postgres_url: str, alerts: AlertStore
 ) -> None:

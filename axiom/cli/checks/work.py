@@ -7,6 +7,7 @@ from axiom.config import Settings
 
 KINDS_NEEDED = ("beat", "worker")
 LOOKED_S = 60.0
+NOBODY = "nobody looks after alerts"
 
 
 def queues(wanted: Settings) -> Check:
@@ -53,8 +54,9 @@ def watch(wanted: Settings) -> Check:
     if wanted.alerts == "off":
         return warn("watch", "AXIOM_ALERTS is off: nobody is told of anything", "set it to on")
     if last is None or last["age_s"] > LOOKED_S:
-        return fail("watch", "nobody looks after alerts", "start beat: celery -A axiom beat")
-    return ok("watch", f"{last['by']} looked {last['age_s']:.0f} s ago")
+        said = f"no look after alerts has ended for {last['age_s']:.0f} s" if last else NOBODY
+        return fail("watch", said, "start beat: celery -A axiom beat; its log")
+    return ok("watch", f"a look ended {last['age_s']:.0f} s ago; the newest is by {last['by']}")
 
 
 def schedules(wanted: Settings) -> Check:

@@ -1,3 +1,5 @@
+-- Times are compared with statement_timestamp(): a clock that moves can use no index.
+
 -- :note keep news that a person should know; a cause is noted once
 INSERT INTO alerts (id, cause, severity, subject, detail)
 VALUES (%(id)s, %(cause)s, %(severity)s, %(subject)s, %(detail)s)
@@ -9,10 +11,13 @@ SELECT * FROM alerts ORDER BY raised_at DESC LIMIT %(limit)s;
 
 -- :open what is not resolved, the gravest and then the newest first
 SELECT alerts.*, EXISTS (
-           SELECT FROM mutes WHERE until_at > clock_timestamp()
+           SELECT FROM mutes WHERE until_at > statement_timestamp()
              AND what IN (alerts.cause, alerts.rule, alerts.pipeline)) AS muted
 FROM alerts WHERE state IN ('open', 'acknowledged')
 ORDER BY severity = 'critical' DESC, raised_at DESC LIMIT %(limit)s;
+
+-- :news what was noted and is no alarm, the newest first
+SELECT * FROM alerts WHERE state = 'noted' ORDER BY raised_at DESC LIMIT %(limit)s;
 
 -- :history what there was, of a rule or of all, a page at a time
 SELECT * FROM alerts
@@ -39,19 +44,21 @@ SET until_at = excluded.until_at, by = excluded.by, set_at = clock_timestamp();
 DELETE FROM mutes WHERE what = %(what)s RETURNING what;
 
 -- :mutes what is muted now
-SELECT * FROM mutes WHERE until_at > clock_timestamp() ORDER BY what;
+SELECT * FROM mutes WHERE until_at > statement_timestamp() ORDER BY what;
 
 -- :take_round be the one who looks, unless somebody did a moment ago; the number is the fence
 UPDATE alert_round SET number = number + 1, claimed_at = clock_timestamp(), by = %(by)s
-WHERE claimed_at <= clock_timestamp() - %(every)s
+WHERE claimed_at <= statement_timestamp() - %(every)s
 RETURNING number;
 
--- :fence go on only if nobody has looked since
-SELECT number FROM alert_round WHERE number = %(number)s FOR UPDATE;
+-- :fence go on unless a later look has ended; one that only began may never end
+UPDATE alert_round SET ended = %(number)s, ended_at = clock_timestamp()
+WHERE ended < %(number)s
+RETURNING ended;
 
--- :last_round when somebody looked last
-SELECT claimed_at, by, EXTRACT(epoch FROM clock_timestamp() - claimed_at) AS age_s
-FROM alert_round WHERE claimed_at > '-infinity';
+-- :last_round when the newest look ended, and who began the newest
+SELECT ended_at, by, EXTRACT(epoch FROM clock_timestamp() - ended_at) AS age_s
+FROM alert_round WHERE ended_at > '-infinity';
 
 -- :see open an alert, or note that its cause is still there; what became critical is told again
 INSERT INTO alerts (id, cause, rule, pipeline, severity, subject, detail, hint, state, seen_at)
@@ -67,10 +74,10 @@ RETURNING id, count = 1 AS opened;
 -- :clear resolve what was judged and not seen for a while; longer, for what came back of late
 UPDATE alerts SET state = 'resolved', cleared_at = clock_timestamp()
 WHERE state IN ('open', 'acknowledged') AND rule = ANY(%(judged)s) AND cause <> ALL(%(seen)s)
-  AND seen_at <= clock_timestamp() - least(%(after)s * power(2, (
+  AND seen_at <= statement_timestamp() - least(%(after)s * power(2, (
       SELECT count(*) FROM alerts AS earlier
       WHERE earlier.cause = alerts.cause AND earlier.state = 'resolved'
-        AND earlier.cleared_at > clock_timestamp() - interval '1 hour'
+        AND earlier.cleared_at > statement_timestamp() - interval '1 hour'
   )), interval '15 minutes')
 RETURNING *;
 
@@ -79,19 +86,19 @@ UPDATE alerts SET told_at = clock_timestamp()
 FROM (SELECT id, told_at FROM alerts
       WHERE state IN ('open', 'acknowledged')
          OR (state = 'noted' AND told_at IS NULL
-             AND raised_at > clock_timestamp() - interval '10 minutes')
+             AND raised_at > statement_timestamp() - interval '10 minutes')
       FOR UPDATE) AS before
 WHERE alerts.id = before.id AND severity = ANY(%(severities)s)
   AND (before.told_at IS NULL
-       OR (state = 'open' AND before.told_at <= clock_timestamp() - %(remind)s))
-  AND NOT EXISTS (SELECT FROM mutes WHERE until_at > clock_timestamp()
+       OR (state = 'open' AND before.told_at <= statement_timestamp() - %(remind)s))
+  AND NOT EXISTS (SELECT FROM mutes WHERE until_at > statement_timestamp()
                   AND what IN (alerts.cause, alerts.rule, alerts.pipeline))
 RETURNING alerts.id, CASE WHEN before.told_at IS NULL THEN 'raised' ELSE 'reminder' END AS kind;
 
 -- :told whether somebody was told of a cleared alert, and wants to know
 SELECT id FROM alerts
 WHERE id = ANY(%(ids)s) AND told_at IS NOT NULL
-  AND NOT EXISTS (SELECT FROM mutes WHERE until_at > clock_timestamp()
+  AND NOT EXISTS (SELECT FROM mutes WHERE until_at > statement_timestamp()
                   AND what IN (alerts.cause, alerts.rule, alerts.pipeline));
 
 -- :notify something is to be sent
@@ -101,7 +108,7 @@ INSERT INTO notifications (alert_id, kind, channel) VALUES (%(alert_id)s, %(kind
 UPDATE notifications SET attempts = attempts + 1, due_at = clock_timestamp() + %(lease)s
 WHERE id = (
     SELECT id FROM notifications AS due
-    WHERE sent_at IS NULL AND dropped_at IS NULL AND due_at <= clock_timestamp()
+    WHERE sent_at IS NULL AND dropped_at IS NULL AND due_at <= statement_timestamp()
       AND channel <> ALL(%(resting)s)
       AND NOT EXISTS (
           SELECT FROM notifications AS earlier
@@ -129,11 +136,15 @@ WHERE sent_at IS NULL AND dropped_at IS NULL AND attempts > 0 GROUP BY channel O
 
 -- :late runs past their deadline: active ones, and those that ended too late just now
 SELECT id, pipeline, logical_at, deadline_at, state,
-       EXTRACT(epoch FROM coalesce(ended_at, clock_timestamp()) - deadline_at) AS late_s
-FROM runs
-WHERE (state IN ('queued', 'running') AND deadline_at < clock_timestamp())
-   OR (ended_at > clock_timestamp() - interval '1 minute' AND ended_at > deadline_at
-       AND created_at > clock_timestamp() - interval '1 day' AND state <> 'skipped')
+       EXTRACT(epoch FROM coalesce(ended_at, statement_timestamp()) - deadline_at) AS late_s
+FROM (
+    SELECT * FROM runs
+    WHERE state IN ('queued', 'running') AND deadline_at < statement_timestamp()
+    UNION ALL  -- an OR would read all of the runs
+    SELECT * FROM runs
+    WHERE ended_at > statement_timestamp() - interval '1 minute' AND ended_at > deadline_at
+      AND created_at > statement_timestamp() - interval '1 day'
+      AND state NOT IN ('queued', 'running', 'skipped')) AS late
 ORDER BY created_at LIMIT 50;
 
 -- :pipelines how the newest run of each ended, and when each last was as it should be
@@ -153,6 +164,6 @@ LEFT JOIN LATERAL (
 -- :quarantined how much was not accepted of late, by pipeline
 SELECT pipeline, count(*) AS n, (array_agg(reason))[1] AS reason FROM (
     SELECT pipeline, reason FROM quarantine
-    WHERE quarantined_at > clock_timestamp() - %(within)s
+    WHERE quarantined_at > statement_timestamp() - %(within)s
     ORDER BY quarantined_at DESC LIMIT 10000) AS late
 GROUP BY pipeline ORDER BY pipeline;

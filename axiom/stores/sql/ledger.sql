@@ -213,6 +213,7 @@ SELECT * FROM pipelines WHERE paused_at IS NOT NULL;
 SELECT * FROM runs
 WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
   AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(backfilled)s OR backfill_id IS NULL)
 ORDER BY created_at DESC LIMIT %(limit)s;
 
 -- :runs_like runs whose id starts so
@@ -224,9 +225,10 @@ SELECT * FROM steps WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run
 -- :attempts attempts of a run's steps that came to nothing, oldest first
 SELECT * FROM attempts WHERE run_at = (SELECT created_at FROM runs WHERE id = %(run_id)s) AND run_id = %(run_id)s ORDER BY started_at;
 
--- :last_runs the newest run of each pipeline that was not skipped
+-- :last_runs the newest live run of each pipeline that was not skipped
 SELECT last.* FROM unnest(%(pipelines)s::text[]) AS wanted(name),
      LATERAL (SELECT * FROM runs WHERE runs.pipeline = wanted.name AND state <> 'skipped'
+                AND backfill_id IS NULL
               ORDER BY created_at DESC LIMIT 1) AS last;
 
 -- :last_good each pipeline's newest logical time that ended well

@@ -13,7 +13,7 @@ WITH before AS (
             clock_timestamp())
     ON CONFLICT (pipeline) DO UPDATE
     SET spec = CASE WHEN %(set_spec)s THEN excluded.spec ELSE kept.spec END,
-        catch_up = CASE WHEN %(set_spec)s THEN kept.catch_up ELSE excluded.catch_up END,
+        catch_up = CASE WHEN %(set_catch_up)s THEN excluded.catch_up ELSE kept.catch_up END,
         fired_at = CASE WHEN %(set_spec)s THEN excluded.fired_at ELSE kept.fired_at END,
         changed_by = excluded.changed_by, changed_at = excluded.changed_at,
         settled_at = excluded.settled_at

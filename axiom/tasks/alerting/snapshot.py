@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +13,7 @@ from axiom.errors import StoreUnavailable
 from axiom.model import PIPELINES, utcnow
 from axiom.tasks import state
 from axiom.tasks.alerting.rules import Limits, PipelineFacts, Snapshot, Spent
-from axiom.tasks.probes import ServiceState, probe, probe_all
+from axiom.tasks.probes import ServiceState, probe_all
 
 if TYPE_CHECKING:
     from axiom.ledger.slots import Slots
@@ -24,7 +23,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 QUARANTINE_WITHIN = timedelta(minutes=15)
 MOMENT = timedelta(microseconds=1)
-LOOK_AGAIN_S = 2.0  # one look that fails says little
 
 
 def take(services: Services, *, reached_s: float) -> Snapshot:
@@ -37,16 +35,19 @@ def take(services: Services, *, reached_s: float) -> Snapshot:
     """
     alerts, wanted = services.alerts, services.settings
     asks_claude = wanted.analyst == "claude"
+    servers = _services(wanted)
+    # a broker that hangs would be waited for at each of the questions
+    hears = _is_up(servers, "redis")
     return Snapshot(
         at=utcnow(),
         late=alerts.late_runs(),
         pipelines=_pipelines(services),
         quarantined=alerts.quarantined(QUARANTINE_WITHIN),
-        services=_services(wanted),
-        queues=_or_none(state.queues),
-        workers=_or_none(state.workers),
+        services=servers,
+        queues=_or_none(state.queues) if hears else None,
+        workers=_or_none(state.workers) if hears else None,
         reached_s=reached_s,
-        breaker=_or_none(state.breaker) if asks_claude else None,
+        breaker=_or_none(state.breaker) if hears and asks_claude else None,
         budgets=_or_none(lambda: _budgets(services)) if asks_claude else None,
         limits=limits(wanted),
     )
@@ -96,11 +97,15 @@ def due(slots: Slots, by: datetime, wanted: Settings) -> datetime:
 
 
 def _services(wanted: Settings) -> Sequence[ServiceState]:
+    """Ask all; what fails is asked once more at once, since one look that fails says little."""
     found = probe_all(wanted)
-    if all(each.up for each in found):
-        return found
-    time.sleep(LOOK_AGAIN_S)
-    return [each if each.up else probe(each.name, wanted) for each in found]
+    failed = [each.name for each in found if not each.up]
+    again = {each.name: each for each in (probe_all(wanted, failed) if failed else ())}
+    return [again.get(each.name, each) for each in found]
+
+
+def _is_up(found: Sequence[ServiceState], name: str) -> bool:
+    return any(each.up for each in found if each.name == name)
 
 
 def _budgets(services: Services) -> list[Spent]:

@@ -30,7 +30,7 @@ from axiom.resilience.store import connect
 from axiom.stores.alerts import SEVERITIES, Changes, Policy
 from axiom.tasks.alerting import notify, rules
 from axiom.tasks.alerting.snapshot import take
-from axiom.tasks.probes import probe
+from axiom.tasks.probes import probe_all
 
 if TYPE_CHECKING:
     from axiom.tasks.services import Services
@@ -76,7 +76,7 @@ class Watcher:
         """Look once, unless another has just looked; return what changed."""
         every = timedelta(seconds=self._settings.alert_every_s * EARLY)
         # by a new connection: one that is open waits for ever for a server that is frozen
-        found = probe("postgres", self._settings)
+        [found] = probe_all(self._settings, ["postgres"])
         if not found.up:
             self._ledger_is_away(found.error or "it does not answer")
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -182,8 +183,14 @@ def test_help_is_shown_without_a_setting_or_a_server() -> None:
         ("runs --state nonsense", "--state: 'nonsense' is none of queued, running", 2),
         ("runs show nonsense", "there is no run 'nonsense'; list them: axiom runs", 4),
         ("runs show %", "there is no run '%'; list them: axiom runs", 4),
-        ("run ingestion --at yesterday", "'yesterday' is not a time; write it as 20", 1),
-        ("run ingestion --at 2026-01-05T15:00", "has no offset; write it as 20", 1),
+        ("run ingestion --at yesterday", "--at: 'yesterday' is not a time; write it as 20", 2),
+        ("trigger events --at 9999-12-31T23:59:59Z", "at: 9999-12-31T23:59:59+00:00 lies in", 2),
+        ("backfill events --since soon", "--since: 'soon' is not a time", 2),
+        ("logs --level loud", "--level: ", 2),
+        ("user remove nobody", "there is no account 'nobody'", 4),
+        ("user remove axiom", "'axiom' is the built-in account", 3),
+        ("token create --name ci --role king", "role: no role 'king'; choose viewer or", 2),
+        ("token revoke nobody", "there is no token 'nobody'", 4),
         ("up --json", "--json: goes with --once", 2),
     ],
 )
@@ -356,6 +363,19 @@ def test_status_tells_how_each_pipeline_stands(axiom: Axiom, history: Ledger) ->
         assert re.search(rf"^ {line}", said.out, re.MULTILINE)
 
 
+def test_a_backfill_says_nothing_of_how_a_pipeline_stands(axiom: Axiom, history: Ledger) -> None:
+    made = services().backfills.create(
+        "ingestion", parse_slots("1m"), AT - timedelta(hours=1), AT, by="ann"
+    )
+    begin(history, "of-a-backfill", "ingestion", AT - timedelta(hours=1), [Call("fetch_quotes")])
+    Postgres(settings().require("postgres_url")).execute(
+        "UPDATE runs SET backfill_id = %(of)s WHERE id = 'of-a-backfill'", {"of": made.id}
+    )
+    assert axiom("status", "--json").json["pipelines"][0]["last_run"] == ID
+    assert "of-a-backfill" not in [run.id for run in history.runs(backfilled=False)]
+    assert "of-a-backfill" in [run.id for run in history.runs()]
+
+
 def test_status_as_json_is_one_document(axiom: Axiom, history: Ledger) -> None:
     found = axiom("status", "--json").json
     assert [each["pipeline"] for each in found["pipelines"]] == list(PIPELINES)
@@ -408,6 +428,12 @@ def test_a_schedule_is_shown_changed_and_taken_back(axiom: Axiom, ledger: Ledger
         (("schedule", "events", "--catch-up", "some"), "catch-up: 'some' is none of"),
         (("schedule", "--default"), "schedule: name the pipeline"),
         (("schedule", "events", "5m", "--default"), "--default: goes with neither"),
+        (("trigger", "events", "--at", "2126-01-05"), "at: 2126-01-05T00:00:00+00:00 lies in"),
+        (("trigger", "events", "-p", "x=" + "x" * 70_000), "params: 70,009 bytes; at most"),
+        (("pause", "events", "--reason", "r" * 501), "reason: 501 characters; at most 500"),
+        (("token", "create", "--name", ""), "name: is empty"),
+        (("user", "add", ""), "name: is empty"),
+        (("alerts", "mute", "nonsense"), "WHAT: 'nonsense' is no rule"),
         (("backfill", "events"), "--since: says where the range begins"),
         (("backfill", "events", "--since", "2126-01-05T15:00:00Z", "--until",
           "2126-01-06T15:00:00Z"), "range: ends in the future"),
@@ -420,6 +446,61 @@ def test_a_wrong_schedule_or_range_is_told_and_changes_nothing(
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"axiom: {sentence}")
     assert axiom("audit", "--json").json == []
+
+
+def test_a_range_may_be_days_in_utc(
+    axiom: Axiom, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axiom.tasks.client.send", lambda *_, **__: None)
+    made = axiom(
+        "backfill", "events", "--since", "2026-01-05", "--until", "2026-01-06", "--json"
+    ).json
+    assert made["total"] == 288
+
+
+def test_what_a_schedule_had_of_changes_is_forgotten_with_one_audit_row(
+    axiom: Axiom, ledger: Ledger
+) -> None:
+    axiom("schedule", "events", "15m", "--catch-up", "none")
+    [back] = axiom("schedule", "events", "--default", "--json").json
+    assert back["default"]
+    rows = axiom("audit", "--json").json
+    assert [row["action"] for row in rows] == ["schedule"] * 3
+    assert (rows[0]["details"]["spec"], rows[0]["details"]["catch_up"]) == (None, None)
+
+
+def test_accounts_tokens_budgets_and_mutes_are_in_the_audit(
+    axiom: Axiom, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in (
+        "user add bob --role operator", "token create --name ci", "token revoke ci",
+        "token revoke ci", "alerts mute graph", "alerts unmute graph", "budget --day 2.50",
+        "budget --reset", "alerts ack nobody", "user remove bob",
+    ):  # fmt: skip
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        axiom(*command.split())
+    rows = axiom("audit", "--json").json[::-1]
+    assert [row["action"] for row in rows] == [
+        "user add", "token create", "token revoke", "token revoke", "mute", "unmute", "budget",
+        "budget", "acknowledge", "user remove",
+    ]  # fmt: skip
+    assert all(row["by"].endswith(" (cli)") for row in rows)
+    assert rows[0]["details"] == {"user": "bob", "role": "operator"}
+    assert rows[6]["details"] == {"limits_usd": {"day": "2.50"}}
+    assert [n for n, row in enumerate(rows) if "failed" in row["details"]] == [3, 8]
+
+
+def test_an_account_that_is_there_is_replaced_only_when_asked_and_keeps_its_role(
+    axiom: Axiom, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("a password of some length\n"))
+        return axiom("user", "add", "bob", *arguments)
+
+    assert add("--role", "operator").code == 0
+    again = add()
+    assert (again.code, "--replace" in again.err) == (3, True)
+    assert add("--replace").out == "bob is a operator now\n"
 
 
 def test_backfills_are_listed(axiom: Axiom, ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -10,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from axiom.cli import doctor as doctors
 from axiom.cli.alerts import span
 from axiom.cli.checks.finding import ok
 from axiom.cli.monitor import Watch
+from axiom.cli.screen import draw
 from axiom.errors import ConfigError, StoreUnavailable
+from axiom.model import PIPELINES
 from axiom.stores.alerts import AlertStore, Finding, Policy
 from axiom.stores.heartbeats import KEY
 from axiom.stores.postgres import Postgres
@@ -128,7 +131,7 @@ def test_what_has_passed_is_listed_with_all(axiom: Axiom, alerts: AlertStore) ->
         ("alerts mute graph --for ever", "'ever' is no length of time, such as 30min", 2),
         ("alerts mute graph --for 0h", "'0h' is no length of time", 2),
         ("alerts mute graph --for 999999d", "is no length of time", 2),
-        ("workers --forget nobody", "no process 'nobody' is known", 1),
+        ("workers --forget nobody", "no process 'nobody' is known", 4),
         ("universe --ticker XYZ", "'XYZ' is not watched", 1),
     ],
 )
@@ -202,7 +205,7 @@ def test_a_process_that_is_gone_is_exit_code_six_until_it_is_forgotten(
     assert fits(said)
     assert re.search(r"gone 9\d s", said.out)
     living = axiom("workers", "--forget", "io@here")
-    assert (living.code, "io@here lives" in living.err) == (1, True)
+    assert (living.code, "io@here lives" in living.err) == (3, True)
     assert axiom("workers", "--forget", "a-machine-with-a-long-name.example.org").code == 0
     assert axiom("workers", "--json").code == 0
 
@@ -218,7 +221,12 @@ def test_where_all_is_well_the_doctor_finds_nothing_to_fail(
     monkeypatch.setenv("AXIOM_CHROMA_URL", embedded.url("chroma"))
     process(redis_url, "all@here", queues=["control", "io", "cpu", "claude"])
     process(redis_url, "beat@here", kind="beat", queues=[])
-    alerts.take_round("me", timedelta(0))
+    begun = alerts.take_round("me", timedelta(0))
+    assert begun
+    said = axiom("doctor", "--json")
+    [watch] = [each for each in said.json["checks"] if each["name"] == "watch"]
+    assert (watch["status"], watch["says"]) == ("fail", "nobody looks after alerts")
+    alerts.reconcile(begun, [], [], Policy([]))
     said = axiom("doctor", "--json")
     assert [each for each in said.json["checks"] if each["status"] == "fail"] == []
     assert said.code == 0
@@ -309,6 +317,34 @@ def test_one_frame_fits_and_says_what_is_there(
     assert frame["errors"] == {}
     assert frame["memory_bytes"] == 99 << 20
     assert frame["pipelines"][0]["pipeline"] == "ingestion"
+
+
+@pytest.mark.parametrize("height", [24, 40])
+def test_a_pipeline_s_reason_is_read_in_80_columns(height: int) -> None:
+    from rich.console import Console
+
+    at = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    rows = [
+        {"pipeline": name, "state": "skipped", "last_at": at, "good_at": at,
+         "fresh": True, "next_at": at, "reason": "run 1a2b3c4d is still running, since 14:58"}
+        for name in PIPELINES
+    ]  # fmt: skip
+    people = [
+        {"name": f"io{n}@here", "alive": True, "busy": 0, "size": 1, "memory_bytes": 1,
+         "seen_at": at, "started_at": at, "seen_s": 0.0}
+        for n in range(9)
+    ]  # fmt: skip
+    frame = {"at": at, "pipelines": rows, "processes": people, "queues": [], "alerts": [],
+             "runs": [], "errors": {}}  # fmt: skip
+    terminal = Console(width=80, height=height, record=True, file=io.StringIO())
+    terminal.print(draw(frame, 80, height))
+    shown = terminal.export_text().splitlines()
+    assert len(shown) <= height
+    assert all(len(line) <= 80 for line in shown)
+    assert "ingestion: run 1a2b3c4d is still running, since 14:58" in shown
+    [row] = [line for line in shown if line.startswith("ingestion ")]
+    assert "2026-01-05" in row
+    assert "…" not in row
 
 
 def test_a_frame_without_servers_says_what_is_missing(axiom: Axiom) -> None:

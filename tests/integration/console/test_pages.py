@@ -268,3 +268,18 @@ def test_what_goes_on_is_found_by_an_index(app: FastAPI, ledger: Ledger) -> None
         cursor.execute(f"EXPLAIN {sql}")
         plan = "\n".join(row["QUERY PLAN"] for row in cursor.fetchall())
     assert "Index Cond: (ended_at > (statement_timestamp()" in plan
+
+
+def test_news_is_told_apart_from_alarms(operator: Operator, app: FastAPI) -> None:
+    alerts = app.state.console.services.alerts
+    alerts.raise_alert("event/1", severity="info", subject="AMD: <b>price_move</b>", detail={})
+    client, _ = operator
+    card = client.get("/").text.partition('<h2 id="alerts">')[2].partition("</section>")[0]
+    alarms, _, news = card.partition("<h3>News</h3>")
+    assert "Nothing wants you." in alarms
+    assert "price_move" not in alarms
+    assert "AMD: &lt;b&gt;price_move&lt;/b&gt;" in news
+    assert "<svg" not in news
+    told = client.get("/api/v1/overview").json()
+    assert told["alerts"] == []
+    assert [each["cause"] for each in told["news"]] == ["event/1"]

@@ -45,6 +45,13 @@ def start(ledger: Ledger, run_id: str, step: str) -> object:
 # --- claims ---
 
 
+def test_a_skip_names_no_run_that_blocks_nothing(ledger: Ledger) -> None:
+    assert claim(ledger, "beside", AT - MINUTE, overlap=True).granted
+    assert claim(ledger, "first-live", AT).granted
+    skipped = claim(ledger, "second", AT + MINUTE)
+    assert skipped.run.reason == "run first-li is still active"
+
+
 def test_a_logical_time_is_granted_once(ledger: Ledger) -> None:
     assert claim(ledger, "one").granted
     second = claim(ledger, "two")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 import redis
+from celery import Celery
+from redbeat.schedulers import acquire_distributed_beat_lock
 
 from axiom.config import Settings, load_settings, settings
 from axiom.ledger.ledger import Ledger
@@ -286,6 +292,60 @@ def test_the_pulse_says_that_one_of_its_name_was_killed_and_leaves_when_it_ends(
     assert state.workers() == []
     assert not pulse.beat()  # one that was on its way
     assert state.workers() == []
+
+
+CRASHES = {
+    "raise ValueError": True, "import sys; sys.exit(1)": False, "raise KeyboardInterrupt": False,
+    "": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("end", "stays"), CRASHES.items())
+def test_a_process_that_an_error_ends_does_not_leave_as_one_that_stops(
+    end: str, stays: bool, world: World
+) -> None:
+    from axiom.tasks import state
+
+    begin = "from axiom.tasks.pulse import Pulse; p = Pulse('beat', 'b'); p.start(); p.beat()\n"
+    subprocess.run([sys.executable, "-c", begin + end], check=False, capture_output=True)
+    assert [each.name for each in state.workers()] == (["b"] if stays else [])
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "asked", "failed"), [(None, None, False), (0, 0, False), (1, None, True)]
+)
+def test_a_worker_fails_when_it_ends_with_a_code_that_nobody_asked_for(
+    exit_code: int | None, asked: int | None, failed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from axiom.tasks import pulse
+
+    monkeypatch.setattr(pulse.worker_state, "should_stop", asked)
+    consumer = SimpleNamespace(controller=SimpleNamespace(exitcode=exit_code))
+    assert pulse._worker_failed(consumer) is failed
+    monkeypatch.setattr(pulse.worker_state, "should_terminate", 1)  # cold, and asked for
+    assert not pulse._worker_failed(consumer)
+
+
+def test_a_beat_that_lost_its_lock_waits_for_it_and_goes_on(world: World) -> None:
+    from axiom.tasks.beat import LedgerScheduler
+
+    app = Celery(set_as_current=False)
+    app.conf.redbeat_redis_url = world.services.settings.redis_url
+    app.conf.redbeat_lock_timeout = 30
+    beat = LedgerScheduler(app=app, lazy=True)
+    acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=beat))
+    world.redis.delete(beat.lock_key)  # it has run out
+    assert beat.tick() == 0.0
+    assert beat.lock.owned()
+    beat.close()
+
+
+def test_a_server_that_hangs_does_not_keep_the_others_from_being_judged(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"bolt://127.0.0.1:{silent.getsockname()[1]}"
+        object.__setattr__(world.services.settings, "graph_url", url)
+        _publish(world, 3, 0)
+        assert world.look() == ["service_down/graph", "queue_deep/cpu"]
 
 
 def test_a_worker_that_is_ready_again_keeps_its_one_pulse(

@@ -8,7 +8,8 @@ from itertools import islice
 import pytest
 
 from axiom.errors import ConfigError
-from axiom.ledger.slots import after, parse_catch_up, parse_slots
+from axiom.ledger.schedules import Schedule
+from axiom.ledger.slots import CatchUp, after, parse_catch_up, parse_slots
 
 NOW = datetime(2026, 11, 23, 14, 37, 20, tzinfo=UTC)  # a Monday
 
@@ -72,3 +73,21 @@ def test_policies_are_read() -> None:
     for text in ("", "all", "all:0", "all:x", "some", "none:3", "all:10001"):
         with pytest.raises(ConfigError, match="catch-up: "):
             parse_catch_up(text)
+
+
+@pytest.mark.parametrize(
+    ("spec", "good", "now", "fresh"),
+    [
+        ("every 1m", "12:00", "12:01", True),
+        ("every 1m", "12:00", "12:59", False),
+        ("every 6h", "12:00", "17:00", True),  # as it was changed: hours are no staleness
+        ("every 6h", "06:00", "17:00", False),
+    ],
+)
+def test_a_pipeline_is_fresh_by_the_schedule_that_it_has(
+    spec: str, good: str, now: str, fresh: bool
+) -> None:
+    schedule = Schedule("ingestion", parse_slots(spec), CatchUp("none"), is_default=False)
+    good_at, at = (datetime.fromisoformat(f"2026-01-05T{each}Z") for each in (good, now))
+    assert schedule.is_fresh(good_at, at) is fresh
+    assert not schedule.is_fresh(None, at)
