@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -136,13 +137,15 @@ async def graph(
     if not of:
         return page(request, "intelligence/graph_none.html", reading=reading, q=q, several=several)
     kinds = [str(each) for each in type or []]
-    drawn = await here.ask(picture, reading, of, label, kinds, depth, at)
+    drawing = here.ask(picture, reading, of, label, kinds, depth, at)
     if part == "picture":
-        return HTMLResponse(render("intelligence/graph_picture.html", **drawn))
+        return HTMLResponse(render("intelligence/graph_picture.html", **await drawing))
+    drawn, evidence, moments = await asyncio.gather(
+        drawing, _evidence(here, edge, at), here.ask(steps, reading, of, label)
+    )
     return page(
-        request, "intelligence/graph.html", **drawn | await _evidence(here, edge, at),
-        moments=await here.ask(steps, reading, of, label), all_types=list(EdgeType),
-        name=reading.names.get(of, of),
+        request, "intelligence/graph.html", **drawn | evidence, moments=moments,
+        all_types=list(EdgeType), name=reading.names.get(of, of),
     )  # fmt: skip
 
 

@@ -236,56 +236,6 @@ def test_pages_run_no_script_but_ours_and_stand_in_no_frame(operator: Operator) 
     assert not re.search(inline, answer.text)
 
 
-def test_no_form_or_request_that_is_wrong_breaks_the_console(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("axiom.tasks.client.send", lambda *_, **__: None)
-    client, csrf = operator
-    bad = {"X-CSRF-Token": "\u00e9".encode()}
-    assert client.post("/do/pause/graph", headers=bad).status_code == 403
-    assert client.get(f"/audit?before={10**20}").status_code == 422
-    assert client.get(f"/api/v1/audit?before={10**20}").status_code == 422
-    headers = {"X-CSRF-Token": csrf}
-    asked = {
-        "/pipelines/events/runs": ({"at": "9999-12-31T23:59:59Z"}, 400),
-        "/pipelines/graph/runs": ({"params": {"x": "x" * 70_000}}, 400),
-        "/pipelines/events/backfill": ({"since": "2026-01-05T00:00", "until": "2026-01-06"}, 202),
-        "/mutes": ({"what": "nonsense", "until": "2026-01-06T00:00"}, 400),
-        "/alerts/nobody/acknowledge": ({}, 404),
-    }
-    for path, (body, status) in asked.items():
-        answer = client.post(f"/api/v1{path}", json=body, headers=headers)
-        assert answer.status_code == status, (path, answer.text)
-    assert client.get("/api/v1/audit").status_code == 200
-    assert client.get("/api/v1/overview").json()["pipelines"][0]["paused_at"] is None
-
-
-def test_a_form_reads_a_naive_time_as_utc_and_refuses_the_future(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("axiom.tasks.client.send", lambda *_, **__: None)
-    client, csrf = operator
-    answer = client.post("/do/trigger/events", data={"csrf": csrf, "at": "9999-12-31T23:59"})
-    assert answer.status_code == 409
-    assert "9999-12-31T23:59:00+00:00 lies in the future" in answer.text
-    form = {"csrf": csrf, "since": "2026-01-05T00:00", "until": "2026-01-06T00:00"}
-    assert client.post("/do/backfill/events", data=form).status_code == 303
-
-
-def test_a_mute_and_its_end_are_in_the_audit_by_page_and_api(operator: Operator) -> None:
-    client, csrf = operator
-    headers = {"X-CSRF-Token": csrf}
-    assert client.post("/do/mute/run_failed", data={"csrf": csrf}).status_code == 303
-    assert client.post("/do/mute/nonsense", data={"csrf": csrf}).status_code == 409
-    assert client.post("/do/mute/run_failed/graph", data={"csrf": csrf}).status_code == 303
-    for what in ("run_failed", "run_failed/graph"):
-        said = client.delete(f"/api/v1/mutes/{what}", headers=headers).json()["said"]
-        assert said == f"{what} is told of again"
-    rows = client.get("/api/v1/audit").json()
-    assert [row["action"] for row in rows] == ["unmute", "unmute", "mute", "mute"]
-    assert {row["by"] for row in rows} == {"axiom (console)"}
-
-
 @pytest.mark.parametrize("kind", ["token", "login"])
 def test_a_stream_ends_with_the_token_or_login_that_opened_it(
     app: FastAPI, nobody: TestClient, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -342,3 +292,53 @@ def test_a_postgres_that_hangs_is_said_to_be_silent_and_is_asked_again_later(
         os.kill(backend["pid"], signal.SIGCONT)
     impatient._silent_until_s = 0.0
     assert impatient.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_no_form_or_request_that_is_wrong_breaks_the_console(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axiom.tasks.client.send", lambda *_, **__: None)
+    client, csrf = operator
+    bad = {"X-CSRF-Token": "\u00e9".encode()}
+    assert client.post("/do/pause/graph", headers=bad).status_code == 403
+    assert client.get(f"/audit?before={10**20}").status_code == 422
+    assert client.get(f"/api/v1/audit?before={10**20}").status_code == 422
+    headers = {"X-CSRF-Token": csrf}
+    asked = {
+        "/pipelines/events/runs": ({"at": "9999-12-31T23:59:59Z"}, 400),
+        "/pipelines/graph/runs": ({"params": {"x": "x" * 70_000}}, 400),
+        "/pipelines/events/backfill": ({"since": "2026-01-05T00:00", "until": "2026-01-06"}, 202),
+        "/mutes": ({"what": "nonsense", "until": "2026-01-06T00:00"}, 400),
+        "/alerts/nobody/acknowledge": ({}, 404),
+    }
+    for path, (body, status) in asked.items():
+        answer = client.post(f"/api/v1{path}", json=body, headers=headers)
+        assert answer.status_code == status, (path, answer.text)
+    assert client.get("/api/v1/audit").status_code == 200
+    assert client.get("/api/v1/overview").json()["pipelines"][0]["paused_at"] is None
+
+
+def test_a_form_reads_a_naive_time_as_utc_and_refuses_the_future(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axiom.tasks.client.send", lambda *_, **__: None)
+    client, csrf = operator
+    answer = client.post("/do/trigger/events", data={"csrf": csrf, "at": "9999-12-31T23:59"})
+    assert answer.status_code == 409
+    assert "9999-12-31T23:59:00+00:00 lies in the future" in answer.text
+    form = {"csrf": csrf, "since": "2026-01-05T00:00", "until": "2026-01-06T00:00"}
+    assert client.post("/do/backfill/events", data=form).status_code == 303
+
+
+def test_a_mute_and_its_end_are_in_the_audit_by_page_and_api(operator: Operator) -> None:
+    client, csrf = operator
+    headers = {"X-CSRF-Token": csrf}
+    assert client.post("/do/mute/run_failed", data={"csrf": csrf}).status_code == 303
+    assert client.post("/do/mute/nonsense", data={"csrf": csrf}).status_code == 409
+    assert client.post("/do/mute/run_failed/graph", data={"csrf": csrf}).status_code == 303
+    for what in ("run_failed", "run_failed/graph"):
+        said = client.delete(f"/api/v1/mutes/{what}", headers=headers).json()["said"]
+        assert said == f"{what} is told of again"
+    rows = client.get("/api/v1/audit").json()
+    assert [row["action"] for row in rows] == ["unmute", "unmute", "mute", "mute"]
+    assert {row["by"] for row in rows} == {"axiom (console)"}

@@ -13,9 +13,11 @@ from axiom.console.app import create_app
 from axiom.flow import Call
 from axiom.ledger.ledger import Ledger
 from axiom.model import PIPELINES, RunState
+from axiom.stores.log_lines import LogLines
 from axiom.stores.postgres import named_queries
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
+from axiom.telemetry.log_lines import Line
 from tests.integration.console.conftest import log_in
 
 AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -181,21 +183,6 @@ def test_the_api_describes_itself_with_a_name_for_every_answer(operator: Operato
     assert all(op["description"] and op["tags"] for op in described)
 
 
-def test_news_is_told_apart_from_alarms(operator: Operator, app: FastAPI) -> None:
-    alerts = app.state.console.services.alerts
-    alerts.raise_alert("event/1", severity="info", subject="AMD: <b>price_move</b>", detail={})
-    client, _ = operator
-    card = client.get("/").text.partition('<h2 id="alerts">')[2].partition("</section>")[0]
-    alarms, _, news = card.partition("<h3>News</h3>")
-    assert "Nothing wants you." in alarms
-    assert "price_move" not in alarms
-    assert "AMD: &lt;b&gt;price_move&lt;/b&gt;" in news
-    assert "<svg" not in news
-    told = client.get("/api/v1/overview").json()
-    assert told["alerts"] == []
-    assert [each["cause"] for each in told["news"]] == ["event/1"]
-
-
 def test_a_backfill_does_not_pose_as_the_pipelines_state(
     operator: Operator, app: FastAPI, ledger: Ledger
 ) -> None:
@@ -263,13 +250,11 @@ def test_the_log_shows_the_facts_of_a_line(
 ) -> None:
     client, _ = operator
     make_run(ledger, "bad", error="no")
-    line = {
-        "run_id": "bad", "at": datetime.now(UTC), "step": "store_prices", "item": "", "attempt": 1,
-        "level": "error", "text": "step_failed", "worker": "io@here",
-        "facts": {"error": "the <disk> is full"},
-    }  # fmt: skip
-    from axiom.stores.log_lines import LogLines
-
+    line = Line(
+        run_id="bad", step="store_prices", item="", attempt=1, at=datetime.now(UTC),
+        level="error", text="step_failed", worker="io@here",
+        facts={"error": "the <disk> is full"},
+    )  # fmt: skip
     LogLines(app.state.console.postgres).keep([line])
     assert "error=the &lt;disk&gt; is full" in client.get("/runs/bad").text
 
@@ -283,3 +268,18 @@ def test_what_goes_on_is_found_by_an_index(app: FastAPI, ledger: Ledger) -> None
         cursor.execute(f"EXPLAIN {sql}")
         plan = "\n".join(row["QUERY PLAN"] for row in cursor.fetchall())
     assert "Index Cond: (ended_at > (statement_timestamp()" in plan
+
+
+def test_news_is_told_apart_from_alarms(operator: Operator, app: FastAPI) -> None:
+    alerts = app.state.console.services.alerts
+    alerts.raise_alert("event/1", severity="info", subject="AMD: <b>price_move</b>", detail={})
+    client, _ = operator
+    card = client.get("/").text.partition('<h2 id="alerts">')[2].partition("</section>")[0]
+    alarms, _, news = card.partition("<h3>News</h3>")
+    assert "Nothing wants you." in alarms
+    assert "price_move" not in alarms
+    assert "AMD: &lt;b&gt;price_move&lt;/b&gt;" in news
+    assert "<svg" not in news
+    told = client.get("/api/v1/overview").json()
+    assert told["alerts"] == []
+    assert [each["cause"] for each in told["news"]] == ["event/1"]
