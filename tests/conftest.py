@@ -27,6 +27,15 @@ REAL = {
 }
 
 
+def real_url(name: str) -> str | None:
+    """The address of a real server; of Redis, a database for each of the tests' processes."""
+    url = os.environ.get(REAL[name])
+    if url and name == "redis":
+        number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        return urlsplit(url)._replace(path=f"/{number}").geturl()
+    return url
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a contract test on the embedded server and on the real one."""
     if metafunc.definition.get_closest_marker("contract") is None:
@@ -80,26 +89,25 @@ def _memory() -> Path | None:
 def _server(name: str, embedded: Embedded, request: pytest.FixtureRequest) -> str:
     if getattr(request, "param", "embedded") == "embedded":
         return embedded.url(name)
-    url = os.environ.get(REAL[name])
+    url = real_url(name)
     assert url, f"{REAL[name]} is required here (AXIOM_TEST_REQUIRE_REAL) and not set"
     return url
 
 
 @contextmanager
-def _alone(name: str, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have a real server, which tests empty, for this test alone: others run beside it."""
+def _alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the real graph, which tests empty, for this test alone: others run beside it."""
     if getattr(request, "param", "embedded") == "embedded":
         yield
         return
-    with (Path(gettempdir()) / f"axiom-tests-{name}.lock").open("w") as lock:
+    with (Path(gettempdir()) / "axiom-tests-graph.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @pytest.fixture
-def redis_server(embedded: Embedded, request: pytest.FixtureRequest) -> Iterator[str]:
-    with _alone("redis", request):
-        yield _server("redis", embedded, request)
+def redis_server(embedded: Embedded, request: pytest.FixtureRequest) -> str:
+    return _server("redis", embedded, request)
 
 
 @pytest.fixture
@@ -109,7 +117,7 @@ def postgres_server(embedded: Embedded, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def graph_server(embedded: Embedded, request: pytest.FixtureRequest) -> Iterator[str]:
-    with _alone("graph", request):
+    with _alone(request):
         yield _server("graph", embedded, request)
 
 

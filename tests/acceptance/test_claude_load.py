@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.claude_load import Figure, Load, budget, crashes, limits, loading, outage
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -325,7 +325,7 @@ def test_a_call_that_waits_in_its_thread_is_not_in_the_book_meanwhile(
     """Who dies while it waits for its turn has made no call."""
     claude, seen = Claude(settings()), []
     guard = claude.guard(question().model)
-    guard.rate.pause(0.2)
+    guard.rate.pause(2.0)
     object.__setattr__(guard, "sleep", lambda s: (seen.append(len(calls(claude))), time.sleep(s)))
     assert claude.gateway(question()).text
     assert seen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,9 +11,9 @@ import redis
 
 from axiom.embedded import servers
 from axiom.resilience import store
-from tests.conftest import REAL
+from tests.conftest import real_url
 
-REAL_URL = os.environ.get(REAL["redis"])
+REAL_URL = real_url("redis")
 BACKENDS = ["memory", "redis", *(["real"] if REAL_URL else [])]
 
 

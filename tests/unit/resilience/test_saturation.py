@@ -31,6 +31,8 @@ JITTER_S = 0.2  # what a busy machine adds, which the scaled time makes large
 MUCH_OUTPUT = Habits(seconds=4.0, output=80)  # it is output tokens that are short
 WORST_CASES = Habits(seconds=4.0, output=20, exaggeration=50)  # one of them fills a burst
 
+pytestmark = pytest.mark.alone
+
 
 def refusals(calls: Sequence[Call]) -> int:
     """Return how many calls a service would have refused, had they come to it."""
