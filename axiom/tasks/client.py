@@ -53,6 +53,9 @@ def send(task: str, kwargs: Mapping[str, Json], **options: Any) -> None:
     """
     from axiom.celery import app
 
+    # nobody waits for the result: else Celery would first subscribe to it, and with Redis away
+    # try that for twenty seconds
+    options = {"ignore_result": True} | options
     with reaching_broker(app):
         app.send_task(task, kwargs=dict(kwargs), retry_policy={"max_retries": 1}, **options)
 
@@ -60,9 +63,11 @@ def send(task: str, kwargs: Mapping[str, Json], **options: Any) -> None:
 @contextmanager
 def reaching_broker(app: Celery) -> Iterator[None]:
     """Raise `StoreUnavailable` where the broker cannot be reached."""
+    from kombu.exceptions import OperationalError  # what publishing makes of the transport's errors
+
     try:
         yield
-    except app.connection_for_write().connection_errors as error:
+    except (OperationalError, *app.connection_for_write().connection_errors) as error:
         raise StoreUnavailable(
             f"the broker cannot be reached ({error}); start it: axiom up"
         ) from error
