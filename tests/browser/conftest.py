@@ -23,7 +23,7 @@ def chromium() -> Iterator[Any]:
     """Debian's, headless: `apt-get install chromium`. A laptop without it skips, CI does not."""
     if not CHROMIUM.exists():
         assert not os.environ.get("AXIOM_TEST_REQUIRE_REAL"), f"{CHROMIUM} is required here"
-        # a laptop need not have a browser; where real servers are required, its absence failed above
+        # a laptop need not have a browser; where it is required, that it is absent failed above
         pytest.skip(f"there is no {CHROMIUM}")
     from playwright.sync_api import sync_playwright
 
