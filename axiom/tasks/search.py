@@ -14,7 +14,6 @@ from typing import Any
 from axiom.celery import app
 from axiom.errors import AxiomError
 from axiom.stores.redis import connect, translated
-from axiom.stores.search import KINDS
 from axiom.tasks.services import services
 
 KEPT_S = 60
@@ -36,7 +35,7 @@ def find(reply: str, text: str, market: str, kinds: list[str], limit: int) -> No
 def ask(
     text: str,
     market: str,
-    kinds: Collection[str] = KINDS,
+    kinds: Collection[str] | None = None,
     limit: int = 10,
     wait_s: float | None = None,
 ) -> list[dict[str, Any]]:
@@ -46,11 +45,20 @@ def ask(
         AxiomError: no worker answered in time, or what it says went wrong.
         StoreUnavailable: Redis cannot be reached.
     """
+    from axiom.stores.search import (
+        KINDS,
+    )  # with Postgres' driver, which workers' main processes lack
     from axiom.tasks.client import send
 
     wait_s = WAIT_S if wait_s is None else wait_s
     reply = f"axiom:reply:{uuid.uuid4().hex}"
-    asked = {"reply": reply, "text": text, "market": market, "kinds": list(kinds), "limit": limit}
+    asked = {
+        "reply": reply,
+        "text": text,
+        "market": market,
+        "kinds": list(kinds or KINDS),
+        "limit": limit,
+    }
     send("axiom.tasks.search.find", asked, expires=wait_s)
     told = _take(reply, wait_s)
     if told is None:
