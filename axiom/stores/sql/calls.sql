@@ -1,8 +1,10 @@
 -- :ask be the only one to put a question; learn what is known of it, by a snapshot of after
--- the lock. Who answered lets go of the first lock within the transaction that keeps the
--- answer; the second is let go of when that can be seen
-SELECT set_config('lock_timeout', '5s', true), pg_advisory_lock(hashtextextended(%(key)s, 0));
-SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
+-- the locks. Who answered lets go of the first lock within the transaction that keeps the
+-- answer; the second is let go of when that can be seen. What is booked next does not wait for
+-- the disk, see :begin
+SELECT set_config('lock_timeout', '5s', true), set_config('synchronous_commit', 'off', true),
+       pg_advisory_lock(hashtextextended(%(key)s, 0)),
+       pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
 
 -- :known_of a question; and unless it needs no call, book the one that is about to be made (see
 -- begin)
@@ -27,8 +29,9 @@ WITH known AS (
 )
 SELECT * FROM known;
 
--- :keeping an answer, until it can be seen; see :ask
-SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
+-- :kept let go of a question whose answer is kept, when that can be seen; see :ask
+SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0)),
+       pg_advisory_unlock(hashtextextended(%(key)s, 0));
 
 -- :asked let go of it
 SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
@@ -46,7 +49,13 @@ RETURNING id;
 -- :begun without waiting for the disk
 SELECT set_config('synchronous_commit', 'off', true);
 
--- :finish settle a call that was answered; also one that was given up as lost
+-- :finish settle a call that was answered, also one that was given up as lost, and keep what was
+-- said; the first answer stays
+WITH kept AS (
+    INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
+    VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
+    ON CONFLICT DO NOTHING
+)
 INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
                    worst_usd, imitation, batch_id, state, outcome, usd, input_tokens,
                    output_tokens, thinking_tokens, cache_write_5m, cache_write_1h, cache_read,
@@ -63,11 +72,6 @@ SET state = 'answered', outcome = excluded.outcome, usd = excluded.usd,
     latency_s = EXTRACT(epoch FROM excluded.ended_at - calls.started_at),
     request_id = excluded.request_id, ended_at = excluded.ended_at
 WHERE calls.state IN ('open', 'lost');
-
--- :keep what was said; the first answer stays
-INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
-VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
-ON CONFLICT DO NOTHING;
 
 -- :withdraw a call that was booked and must wait, or was refused by a limit of ours
 DELETE FROM calls WHERE id = %(id)s AND state = 'open';
