@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Literal
 
 from axiom.errors import Refused, StoreUnavailable
@@ -172,12 +173,13 @@ class CallBook:
         name = "clear_limit" if limit_usd is None else "set_limit"
         self._db.execute(self._sql[name], {"scope": scope, "limit_usd": limit_usd, "by": by})
 
-    def costs(self, by: Group, since: datetime) -> list[Mapping[str, Any]]:
+    def costs(self, by: Group, since: datetime) -> Sequence[Mapping[str, Any]]:
         """Return calls, tokens and dollars by group, the dearest first (days: newest first).
 
         `imitation` rows were paid to nobody.
         """
-        return list(self._db.query(self._sql[f"costs_by_{by}"], {"since": since}))
+        rows = self._db.query(self._sql["costs"], {"by": by, "since": since})
+        return sorted(rows, key=itemgetter("key"), reverse=True) if by == "day" else rows
 
 
 def _row(call: Call) -> dict[str, Any]:

@@ -128,42 +128,24 @@ SET limit_usd = excluded.limit_usd, set_by = excluded.set_by, set_at = clock_tim
 -- :clear_limit back to the settings
 DELETE FROM budgets WHERE scope = %(scope)s;
 
--- :costs_by_pipeline
-SELECT pipeline AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+-- :costs by pipeline, model, day or company. A call about several companies is shared out evenly;
+-- headlines are not told apart
+SELECT CASE %(by)s WHEN 'pipeline' THEN pipeline WHEN 'model' THEN model
+                   WHEN 'day' THEN to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+                   ELSE subject END AS key,
+       imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
-       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
-       sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY usd DESC, key;
-
--- :costs_by_model
-SELECT model AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
-       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
-       sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY usd DESC, key;
-
--- :costs_by_day
-SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS key, imitation, count(*) AS calls,
-       count(*) FILTER (WHERE state = 'lost') AS lost,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
-       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
-       sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY key DESC;
-
--- :costs_by_company a call about several companies is shared out evenly; headlines are not told
--- apart
-SELECT CASE WHEN pipeline = 'events' THEN 'headlines' ELSE subject END AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) / cardinality(subjects)) AS input_tokens,
-       sum(cache_read / cardinality(subjects)) AS cache_read,
-       sum(output_tokens / cardinality(subjects)) AS output_tokens,
-       sum(coalesce(usd, worst_usd) / cardinality(subjects)) AS usd
-FROM calls, unnest(subjects) AS subject
+       round(sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) * part))::bigint
+           AS input_tokens,
+       round(sum(cache_read * part))::bigint AS cache_read,
+       round(sum(output_tokens * part))::bigint AS output_tokens,
+       sum(coalesce(usd, worst_usd) * part) AS usd
+FROM calls, LATERAL (
+    SELECT subject, 1.0 / cardinality(subjects) AS part FROM unnest(subjects) AS subject
+    WHERE %(by)s = 'company' AND pipeline <> 'events'
+    UNION ALL
+    SELECT 'headlines', 1.0 WHERE %(by)s <> 'company' OR pipeline = 'events'
+) AS parts
 WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY usd DESC, key;
+GROUP BY key, imitation
+ORDER BY usd DESC, key;
