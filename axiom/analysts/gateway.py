@@ -99,6 +99,7 @@ class Gateway:
             StoreUnavailable: Redis or Postgres is away.
             AxiomError: Claude says that the question is wrong; asking again would not help.
         """
+        self.client()  # the SDK takes seconds to import: not while a call is booked, its lease runs
         name = self.name_of(question)
         draft = make_call(question, name, attempt=0, imitation=self.imitation)
         with self.book.asking(draft, self.lease_s) as standing:

@@ -60,7 +60,7 @@ def run_together(client: redis.Redis, *steps: Step[Any]) -> list[Any]:
     Raises:
         StoreUnavailable: Redis cannot be reached, or cannot do one of them.
     """
-    return _together(client, steps).run()
+    return send_together(client, *steps)()
 
 
 def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[Any]]:
@@ -95,13 +95,15 @@ def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[A
 
 
 def _together(client: redis.Redis, steps: Sequence[Step[Any]]) -> Step[list[Any]]:
-    # in one argument, since the client takes a microsecond for each
+    # in one argument and one answer, since the client takes a microsecond for each
     given = json.dumps([(len(step.keys), [str(arg) for arg in step.args]) for step in steps])
     return Step(
         _joined(client, tuple(step.script for step in steps)),
         [key for step in steps for key in step.keys],
         [given],
-        lambda answers: [step.read(each) for step, each in zip(steps, answers, strict=True)],
+        lambda answers: [
+            step.read(each) for step, each in zip(steps, json.loads(answers), strict=True)
+        ],
     )
 
 
@@ -113,7 +115,7 @@ local function run(n, script)
   answers[n] = script(keys, given[n][2]) or false -- a nil would end the list
 end
 %s
-return answers
+return cjson.encode(answers)
 """
 
 

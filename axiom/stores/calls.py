@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Literal
 
 from axiom.errors import Refused, StoreUnavailable
@@ -50,7 +51,7 @@ class CallBook:
         """
         asked = _row(draft) | {"key": f"question/{draft.question_hash}", "lease_s": lease_s}
         look = self._db.planned("known_of", self._sql["known_of"])
-        row = self._db.query("; ".join((self._sql["ask"], self._sql["begun"], look)), asked)[0]
+        row = self._db.query(f"{self._sql['ask']}; {look}", asked)[0]
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
         self._held.key = asked["key"]
         try:
@@ -103,11 +104,10 @@ class CallBook:
             self._finish(row)
 
     def _finish(self, row: dict[str, Any]) -> None:
-        # statements in one message are one transaction
-        parts = [self._db.planned(f"{name}_call", self._sql[name]) for name in ("finish", "keep")]
+        finish = self._db.planned("finish_call", self._sql["finish"])
         if key := getattr(self._held, "key", None):
-            parts = [self._sql["keeping"], *parts, self._sql["asked"]]
-        self._db.execute("; ".join(parts), row | {"key": key})
+            finish += f"; {self._sql['kept']}"  # in one message they are one transaction
+        self._db.execute(finish, row | {"key": key})
         self._held.key = None
 
     def fail(self, call: Call, outcome: str, request_id: str | None = None) -> None:
@@ -173,12 +173,13 @@ class CallBook:
         name = "clear_limit" if limit_usd is None else "set_limit"
         self._db.execute(self._sql[name], {"scope": scope, "limit_usd": limit_usd, "by": by})
 
-    def costs(self, by: Group, since: datetime) -> list[Mapping[str, Any]]:
+    def costs(self, by: Group, since: datetime) -> Sequence[Mapping[str, Any]]:
         """Return calls, tokens and dollars by group, the dearest first (days: newest first).
 
         `imitation` rows were paid to nobody.
         """
-        return list(self._db.query(self._sql[f"costs_by_{by}"], {"since": since}))
+        rows = self._db.query(self._sql["costs"], {"by": by, "since": since})
+        return sorted(rows, key=itemgetter("key"), reverse=True) if by == "day" else rows
 
 
 def _row(call: Call) -> dict[str, Any]:

@@ -48,6 +48,8 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # not one whose backslash is it
 
 def clean(text: str) -> str:
     """Return text that Postgres can hold: it has no NUL and no half of a character."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
@@ -96,6 +98,8 @@ class Postgres:
     `statement_timeout_s`: for those who look, and must neither keep the server busy nor wait
     for one that hangs: who has met silence says so at once for a while.
     """
+
+    _begin, _end, _undo = "BEGIN", "COMMIT", "ROLLBACK"
 
     def __init__(self, url: str, *, statement_timeout_s: float | None = None) -> None:
         self.url = url
@@ -153,7 +157,8 @@ class Postgres:
         """
         with self._statement() as cursor:
             cursor.execute(sql, params)
-            return [dict(row) for row in cursor] if cursor.description else []
+            names = [column.name for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor] if names else []
 
     def execute(self, sql: str, params: Params = None) -> int:
         """Run one statement, committed at once; return the number of rows it touched."""
@@ -183,16 +188,24 @@ class Postgres:
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
-        """Give a cursor whose statements are committed together, or not at all."""
-        with self._translated(), self._cursor() as cursor:
-            cursor.execute("BEGIN")
-            try:
-                yield cursor
-            except BaseException:
-                if not cursor.connection.closed:
-                    cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+        """Give a cursor whose statements are committed together, or not at all; its rows are dicts.
+
+        Such a cursor costs as much as a fifth of a way to the server: `query` has a plain one.
+        """
+        dicts = psycopg2.extras.RealDictCursor
+        with self._translated(), self._cursor(dicts) as cursor, self._whole(cursor):
+            yield cursor
+
+    @contextmanager
+    def _whole(self, cursor: Cursor) -> Iterator[None]:
+        cursor.execute(self._begin)
+        try:
+            yield
+        except BaseException:
+            if not cursor.connection.closed:
+                cursor.execute(self._undo)
+            raise
+        cursor.execute(self._end)
 
     def stream(self, sql: str, params: Params = None) -> Iterator[dict[str, Any]]:
         """Give a query's rows one by one, a page of them held at a time, in one transaction."""
@@ -213,8 +226,8 @@ class Postgres:
             found.close()
 
     @contextmanager
-    def _cursor(self) -> Iterator[Cursor]:
-        connection, factory = self.connection(), psycopg2.extras.RealDictCursor
+    def _cursor(self, factory: type[Cursor] | None = None) -> Iterator[Cursor]:
+        connection = self.connection()
         with self._patience(connection), connection.cursor(cursor_factory=factory) as cursor:
             yield cursor
 
@@ -244,6 +257,8 @@ class RolledBackPostgres(Postgres):
     is a transaction elsewhere is a savepoint here.
     """
 
+    _begin, _end, _undo = "SAVEPOINT here", "RELEASE SAVEPOINT here", "ROLLBACK TO SAVEPOINT here"
+
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._one: Connection | None = None
@@ -256,21 +271,9 @@ class RolledBackPostgres(Postgres):
         return self._one
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
-        """Give a cursor whose statements hold together."""
-        with self._translated(), self._cursor() as cursor:
-            cursor.execute("SAVEPOINT here")
-            try:
-                yield cursor
-            except BaseException:
-                if not cursor.connection.closed:
-                    cursor.execute("ROLLBACK TO SAVEPOINT here")
-                raise
-            cursor.execute("RELEASE SAVEPOINT here")
-
-    @contextmanager
     def _statement(self) -> Iterator[Cursor]:
-        with self.transaction() as cursor:  # or one that fails would take the rest with it
+        # or one that fails would take the rest with it
+        with super()._statement() as cursor, self._whole(cursor):
             yield cursor
 
     def close(self) -> None:

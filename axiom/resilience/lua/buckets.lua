@@ -15,6 +15,10 @@ local function numbers(packed)
   return found
 end
 
+local function keep(key)
+  redis.call('EXPIRE', key, ARGV[7])
+end
+
 local function pack(...)
   return string.format(string.rep('%.17g ', select('#', ...)), ...)
 end
@@ -47,9 +51,7 @@ local function close_buckets(opened)
     end
   end
   redis.call('HSET', STATE, unpack(fields))
-  for _, key in ipairs(KEYS) do
-    redis.call('EXPIRE', key, ARGV[7])
-  end
+  keep(STATE)
 end
 
 -- What granted calls have reserved and not settled. A call that did not settle

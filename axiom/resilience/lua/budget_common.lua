@@ -33,10 +33,9 @@ end
 
 local function add(scope, field, amount)
   redis.call('HINCRBY', scope_key(scope), field, string.format('%d', amount))
-  redis.call('EXPIRE', scope_key(scope), KEPT)
 end
 
--- Replace what a call reserved by what it cost.
+-- Replace what a call reserved by what it cost. Its scopes are kept longer than itself.
 local function close(call, cost)
   for _, scope in ipairs(cjson.decode(call.scopes)) do
     add(scope, 'reserved', -tonumber(call.worst))

@@ -27,7 +27,10 @@ local function exhausted()
 end
 
 local function reserve()
-  for _, name in ipairs(names) do add(name, 'reserved', WORST) end
+  for _, name in ipairs(names) do
+    add(name, 'reserved', WORST)
+    redis.call('EXPIRE', scope_key(name), KEPT)
+  end
   redis.call('HSET', CALL, 'worst', ARGV[3], 'scopes', cjson.encode(names))
   redis.call('EXPIRE', CALL, KEPT)
   redis.call('ZADD', OPEN, server_time(), CALL_ID)

@@ -1,7 +1,11 @@
--- The server's time in seconds: no caller's clock decides anything.
+-- The server's time in seconds, which stands still in a script: no caller's clock decides anything.
+local clock
 local function server_time()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) + tonumber(time[2]) / 1e6
+  if not clock then
+    local time = redis.call('TIME')
+    clock = tonumber(time[1]) + tonumber(time[2]) / 1e6
+  end
+  return clock
 end
 
 -- A hash as a table from field to value.

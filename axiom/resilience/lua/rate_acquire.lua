@@ -79,6 +79,7 @@ local function grant(buckets)
   in_flight(buckets.now)
   local kept = pack(taken[1], taken[2], taken[3], buckets.now, COSTS[1], COSTS[2], COSTS[3])
   redis.call('HSET', GRANTED, TICKET, kept)
+  keep(GRANTED)
   return {1}
 end
 
@@ -107,6 +108,8 @@ local function promise(buckets, ahead)
   local longer = grace(buckets.now)
   local back_by = buckets.now + told + longer
   redis.call('HSET', WAITING, TICKET, pack(COSTS[1], COSTS[2], COSTS[3], back_by, longer))
+  keep(QUEUE)
+  keep(WAITING)
   redis.call('HINCRBY', STATE, 'waits', 1)
   redis.call('HINCRBYFLOAT', STATE, 'waited', text(told))
   return {0, text(told), text(paused + estimate(buckets, ahead, 1))}

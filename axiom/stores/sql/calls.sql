@@ -1,8 +1,10 @@
 -- :ask be the only one to put a question; learn what is known of it, by a snapshot of after
--- the lock. Who answered lets go of the first lock within the transaction that keeps the
--- answer; the second is let go of when that can be seen
-SELECT set_config('lock_timeout', '5s', true), pg_advisory_lock(hashtextextended(%(key)s, 0));
-SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
+-- the locks. Who answered lets go of the first lock within the transaction that keeps the
+-- answer; the second is let go of when that can be seen. What is booked next does not wait for
+-- the disk, see :begin
+SELECT set_config('lock_timeout', '5s', true), set_config('synchronous_commit', 'off', true),
+       pg_advisory_lock(hashtextextended(%(key)s, 0)),
+       pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
 
 -- :known_of a question; and unless it needs no call, book the one that is about to be made (see
 -- begin)
@@ -27,8 +29,9 @@ WITH known AS (
 )
 SELECT * FROM known;
 
--- :keeping an answer, until it can be seen; see :ask
-SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0));
+-- :kept let go of a question whose answer is kept, when that can be seen; see :ask
+SELECT pg_advisory_xact_lock(hashtextextended('kept/' || %(key)s, 0)),
+       pg_advisory_unlock(hashtextextended(%(key)s, 0));
 
 -- :asked let go of it
 SELECT pg_advisory_unlock(hashtextextended(%(key)s, 0));
@@ -46,7 +49,13 @@ RETURNING id;
 -- :begun without waiting for the disk
 SELECT set_config('synchronous_commit', 'off', true);
 
--- :finish settle a call that was answered; also one that was given up as lost
+-- :finish settle a call that was answered, also one that was given up as lost, and keep what was
+-- said; the first answer stays
+WITH kept AS (
+    INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
+    VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
+    ON CONFLICT DO NOTHING
+)
 INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
                    worst_usd, imitation, batch_id, state, outcome, usd, input_tokens,
                    output_tokens, thinking_tokens, cache_write_5m, cache_write_1h, cache_read,
@@ -63,11 +72,6 @@ SET state = 'answered', outcome = excluded.outcome, usd = excluded.usd,
     latency_s = EXTRACT(epoch FROM excluded.ended_at - calls.started_at),
     request_id = excluded.request_id, ended_at = excluded.ended_at
 WHERE calls.state IN ('open', 'lost');
-
--- :keep what was said; the first answer stays
-INSERT INTO answers (question_hash, text, stop_reason, model, call_id)
-VALUES (%(question_hash)s, %(text)s, %(stop_reason)s, %(answered_by)s, %(id)s)
-ON CONFLICT DO NOTHING;
 
 -- :withdraw a call that was booked and must wait, or was refused by a limit of ours
 DELETE FROM calls WHERE id = %(id)s AND state = 'open';
@@ -124,42 +128,24 @@ SET limit_usd = excluded.limit_usd, set_by = excluded.set_by, set_at = clock_tim
 -- :clear_limit back to the settings
 DELETE FROM budgets WHERE scope = %(scope)s;
 
--- :costs_by_pipeline
-SELECT pipeline AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
+-- :costs by pipeline, model, day or company. A call about several companies is shared out evenly;
+-- headlines are not told apart
+SELECT CASE %(by)s WHEN 'pipeline' THEN pipeline WHEN 'model' THEN model
+                   WHEN 'day' THEN to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+                   ELSE subject END AS key,
+       imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
        count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
-       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
-       sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY usd DESC, key;
-
--- :costs_by_model
-SELECT model AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
-       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
-       sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY usd DESC, key;
-
--- :costs_by_day
-SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS key, imitation, count(*) AS calls,
-       count(*) FILTER (WHERE state = 'lost') AS lost,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum(input_tokens + cache_write_5m + cache_write_1h + cache_read) AS input_tokens,
-       sum(cache_read) AS cache_read, sum(output_tokens) AS output_tokens,
-       sum(coalesce(usd, worst_usd)) AS usd
-FROM calls WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY key DESC;
-
--- :costs_by_company a call about several companies is shared out evenly; headlines are not told
--- apart
-SELECT CASE WHEN pipeline = 'events' THEN 'headlines' ELSE subject END AS key, imitation, count(*) AS calls, count(*) FILTER (WHERE state = 'lost') AS lost,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) / cardinality(subjects)) AS input_tokens,
-       sum(cache_read / cardinality(subjects)) AS cache_read,
-       sum(output_tokens / cardinality(subjects)) AS output_tokens,
-       sum(coalesce(usd, worst_usd) / cardinality(subjects)) AS usd
-FROM calls, unnest(subjects) AS subject
+       round(sum((input_tokens + cache_write_5m + cache_write_1h + cache_read) * part))::bigint
+           AS input_tokens,
+       round(sum(cache_read * part))::bigint AS cache_read,
+       round(sum(output_tokens * part))::bigint AS output_tokens,
+       sum(coalesce(usd, worst_usd) * part) AS usd
+FROM calls, LATERAL (
+    SELECT subject, 1.0 / cardinality(subjects) AS part FROM unnest(subjects) AS subject
+    WHERE %(by)s = 'company' AND pipeline <> 'events'
+    UNION ALL
+    SELECT 'headlines', 1.0 WHERE %(by)s <> 'company' OR pipeline = 'events'
+) AS parts
 WHERE started_at >= %(since)s
-GROUP BY key, imitation ORDER BY usd DESC, key;
+GROUP BY key, imitation
+ORDER BY usd DESC, key;
