@@ -80,9 +80,22 @@ RunId = Annotated[
     str,
     typer.Argument(help="A run's id, or the start of it.", autocompletion=_recent_runs),
 ]
+
+
+def _known_params(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from axiom.tasks.flows import flow_of
+
+    name = ctx.params.get("pipeline")
+    return [(f"{p.name}=", p.help) for p in flow_of(name).params] if name in PIPELINES else []
+
+
 Params = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="key=value for the steps; repeatable.")
-]
+    list[str] | None,
+    typer.Option(
+        "--param", "-p", metavar="NAME=VALUE", autocompletion=_known_params,
+        help="For this run; repeatable. A wrong name is told those that there are.",
+    ),
+]  # fmt: skip
 
 
 @cli.command()
@@ -419,6 +432,22 @@ def runs_show(
     from axiom.cli.commands import show_run
 
     show_run(run_id, as_json=as_json)
+
+
+@runs_cli.command("compare")
+def runs_compare(
+    run_id: RunId,
+    other: Annotated[
+        str | None,
+        typer.Argument(help="Default: the run before it.", autocompletion=_recent_runs),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="What is the same, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs from another run."""
+    from axiom.cli.past import compare
+
+    compare(run_id, other, every=every, as_json=as_json)
 
 
 def _parsed(params: list[str] | None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ LONG_DETAILS = 60
 def schedules(found: Sequence[Schedule], now: datetime, *, as_json: bool) -> None:
     """Print when pipelines run."""
     if as_json:
-        print_json([_schedule_json(each, now) for each in found])
+        print_json([each.told(now) for each in found])
         return
     made = new_table("pipeline", "schedule (UTC)", "missed slots", "next", "changed by")
     for each in found:
@@ -41,14 +41,6 @@ def schedules(found: Sequence[Schedule], now: datetime, *, as_json: bool) -> Non
             literal("default" if each.is_default else each.changed_by),
         )  # fmt: skip
     console().print(made)
-
-
-def _schedule_json(each: Schedule, now: datetime) -> dict[str, object]:
-    return {
-        "pipeline": each.pipeline, "schedule": each.slots.spec, "catch_up": str(each.catch_up),
-        "default": each.is_default, "paused": each.paused, "next_at": each.next_at(now),
-        "changed_by": each.changed_by, "changed_at": each.changed_at,
-    }  # fmt: skip
 
 
 def backfills(found: Sequence[Backfill], *, as_json: bool, alone: bool = False) -> None:
