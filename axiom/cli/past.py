@@ -36,19 +36,24 @@ def compare(run_id: str, other: str | None, *, every: bool, as_json: bool) -> No
     if with_id is None:
         raise UnknownRun(f"there is no run before {run.id[:8]}; name the other one")
     a, b = past.compare(with_id, run.id)
-    rows = [
-        (heading, name, one, two)
+    parts = {
+        heading: [pair for pair in pairs if every or pair[1] != pair[2]]
         for heading, pairs in differences(a, b)
-        for name, one, two in pairs
-        if every or one != two
-    ]
+    }
     if as_json:
-        told = [dict(zip(("part", "name", "a", "b"), row, strict=True)) for row in rows]
+        told = [
+            {"part": part, "name": name, "a": one, "b": two}
+            for part, pairs in parts.items()
+            for name, one, two in pairs
+        ]
         show.print_json({"a": a.run.id, "b": b.run.id, "differences": told})
         return
-    table = show.new_table("part", "what", a.run.id[:8], b.run.id[:8], wraps=True)
-    for heading, name, one, two in rows:
-        table.add_row(heading, name, *(show.literal(_shown(each)) for each in (one, two)))
+    table = show.new_table("what differs", a.run.id[:8], b.run.id[:8], wraps=True)
+    for part, pairs in parts.items():
+        if pairs:
+            table.add_row(f"[bold]{part}[/]")
+        for name, *both in pairs:
+            table.add_row(show.literal(f"  {name}"), *(show.literal(_shown(x)) for x in both))
     show.console().print(table)
 
 

@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 from urllib.parse import urlsplit
 
 from axiom.config import SERVERS_FILE
+from axiom.embedded.supervisor import as_user
 from axiom.errors import AxiomError, ConfigError
 
 NAMES = ("redis", "postgres", "graph", "chroma")
@@ -85,11 +85,6 @@ def publish(data_dir: Path, urls: Mapping[str, str]) -> None:
     _write_private(data_dir / SERVERS_FILE, urls)
 
 
-def withdraw(data_dir: Path) -> None:
-    """Tell other terminals that there are none."""
-    (data_dir / SERVERS_FILE).unlink(missing_ok=True)
-
-
 def environment(server: Server) -> dict[str, str]:
     """Return what a server's process sees of ours: nothing that it has no use for."""
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
@@ -125,15 +120,6 @@ def start(server: Server, data_dir: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             **as_user(server.user),
         )
-
-
-def as_user(user: str | None) -> dict[str, Any]:
-    """Arguments that make `subprocess` start a process as another user, without root's groups."""
-    if user is None:
-        return {}
-    import pwd
-
-    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def stop(server: Server, process: subprocess.Popen[bytes]) -> None:
