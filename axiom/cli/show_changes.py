@@ -11,6 +11,7 @@ from axiom.cli.show import (
     ago,
     coloured,
     console,
+    facts,
     literal,
     moment,
     new_table,
@@ -75,7 +76,15 @@ def audit(found: Sequence[AuditRow], *, as_json: bool) -> None:
     made = new_table("when (UTC)", "who", "action", "what it said")
     for each in found:
         named = [each.pipeline, each.run_id[:8] if each.run_id else None]
-        details = [f"{key}={value}" for key, value in each.details.items() if value is not None]
+        details = [
+            f"{key}={_detail(value)}" for key, value in each.details.items() if value is not None
+        ]
         told = " ".join(filter(None, [*named, *details]))
         made.add_row(moment(each.at), literal(each.by), each.action, literal(told))
     console().print(made)
+
+
+def _detail(value: object) -> str:
+    if isinstance(value, dict):
+        return facts(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

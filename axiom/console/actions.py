@@ -199,7 +199,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "schedule": Action(
         "Change the schedule", "Change",
-        "Empty fields: as it comes. Beat follows within five seconds.",
+        "What is left empty is as celeryconfig.py says. Beat follows within five seconds.",
         schedule,
         fields=(
             Field("spec", "Schedule (UTC)", "such as every 5m, or */10 * * * *"),

@@ -311,7 +311,9 @@ def test_a_run_that_cannot_be_helped_fails(ledger: Ledger) -> None:
     assert watch(ledger) == []
     ended = ledger.run("one")
     assert ended.state is RunState.FAILED
-    assert ended.reason == f"stopped moving {MAX_RESUMES + 1} times"
+    assert (
+        ended.reason == f"stopped moving {MAX_RESUMES + 1} times; the logs of its workers say why"
+    )
 
 
 def test_a_run_that_is_late_goes_on_and_one_that_is_late_by_days_fails(ledger: Ledger) -> None:
