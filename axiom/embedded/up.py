@@ -21,6 +21,7 @@ from rich.markup import escape
 
 from axiom.config import SERVERS_FILE, Settings
 from axiom.embedded import servers, stay
+from axiom.embedded.reachable import check_reachable
 from axiom.embedded.stay import WORKERS
 from axiom.embedded.supervisor import Program, Supervisor, only_one
 from axiom.errors import AxiomError, ConfigError
@@ -156,7 +157,7 @@ class _Up:
         load_universe(self._settings.universe)
         for name in servers.NAMES:
             if url := getattr(self._settings, f"{name}_url"):
-                servers.check_reachable(name, url)
+                check_reachable(name, url)
 
     def _start_servers(self) -> None:
         names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
