@@ -9,6 +9,9 @@
         close,
     )
 
+`params=` declares what one run can be told (`axiom.params`); it reaches every step as
+`ctx.params`, without what was left out.
+
 A step is a plain function of a `Context` that returns a small JSON value. What
 it returns is kept in the ledger and reaches every later step as
 `ctx.inputs["name"]`; tables are handed on by reference (`ctx.artifacts`).
@@ -33,6 +36,7 @@ from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
 from axiom.model import Json
+from axiom.params import Param
 
 S = TypeVar("S")
 
@@ -134,10 +138,17 @@ class Flow:
 
     pipeline: str
     nodes: tuple[StepFunction | Parallel | Each, ...]
+    params: tuple[Param, ...]
 
-    def __init__(self, pipeline: str, *nodes: StepFunction | Parallel | Each) -> None:
+    def __init__(
+        self,
+        pipeline: str,
+        *nodes: StepFunction | Parallel | Each,
+        params: Sequence[Param] = (),
+    ) -> None:
         object.__setattr__(self, "pipeline", pipeline)
         object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "params", tuple(params))
         over = {node.over for node in nodes if isinstance(node, Each)}
         first = getattr(nodes[0], "__name__", "")
         if over - {first}:

@@ -40,6 +40,13 @@ def parse_moment(text: str, name: str = "time") -> datetime:
         ) from None
 
 
+def require_past(moment: datetime) -> datetime:
+    """Return it in UTC, or raise `ConfigError` where a logical time has not come yet."""
+    if (at := as_utc(moment)) > datetime.now(UTC):
+        raise ConfigError("at", f"{at.isoformat()} lies in the future; leave it out for now")
+    return at
+
+
 def parse_params(lines: Iterable[str], name: str = "params") -> dict[str, Any]:
     """Read `key=value` lines; a value that is JSON is taken as such, any other as text.
 

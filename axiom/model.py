@@ -355,6 +355,15 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class SkipCode(StrEnum):
+    """Why a run was not made."""
+
+    CLOSED = "closed"  # the market is: nothing was missed
+    ENDED = "ended"  # the replay has shown its last day
+    TAKEN = "taken"  # another run has its logical time
+    BUSY = "busy"  # another run of its pipeline is active
+
+
 class StepState(StrEnum):
     """States of a step."""
 
@@ -386,6 +395,7 @@ class Run:
     plan: Json
     retries: int = 0  # by a person
     backfill_id: str | None = None
+    skip_code: SkipCode | None = None  # of one that was not made
 
     @property
     def duration_s(self) -> float | None:

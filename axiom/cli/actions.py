@@ -161,12 +161,10 @@ def schedule(
         raise ConfigError("schedule", "name the pipeline whose schedule is to be changed")
     if default and (spec or catch_up):
         raise ConfigError("--default", "goes with neither a schedule nor --catch-up")
-    if pipeline and default:
-        operate.reset_schedule(pipeline, by=who())
-    if pipeline and spec:
-        operate.set_schedule(pipeline, spec, by=who())
-    if pipeline and catch_up:
-        operate.set_catch_up(pipeline, catch_up, by=who())
+    asked = {name: value for name, value in (("spec", spec), ("catch_up", catch_up)) if value}
+    changes = {"spec": None, "catch_up": None} if default else asked
+    if pipeline and changes:
+        operate.set_schedule(pipeline, changes, by=who())
     found = operate.schedules()
     chosen = [found[pipeline]] if pipeline else list(found.values())
     show_changes.schedules(chosen, utcnow(), as_json=as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
 from axiom.errors import ConfigError, StoreUnavailable
-from axiom.inputs import parse_moment
+from axiom.inputs import parse_moment, require_past, require_small
 from axiom.model import PIPELINES, Json, Run, RunState, utcnow
 
 if TYPE_CHECKING:
@@ -75,10 +75,12 @@ def run_here(
 ) -> int:
     """Run a pipeline in this process; 1 when it did not succeed."""
     from axiom.engines.langgraph import require_state, run_in_process
-    from axiom.tasks.flows import flow_of
+    from axiom.tasks.flows import flow_of, params_of
     from axiom.tasks.services import in_process_engine
 
-    logical_at = parse_moment(at, "--at") if at else utcnow()
+    logical_at = require_past(parse_moment(at, "--at")) if at else utcnow()
+    require_small(dict(params))
+    params = params_of(pipeline, params)
     with observed_here(keep=not dry_run), in_process_engine(dry_run=dry_run) as engine:
         claim = run_in_process(
             engine,
@@ -103,9 +105,11 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
 
 def show_run(run_id: str, *, as_json: bool) -> None:
     """Show one run with its steps."""
+    from axiom.cli.past import of_run
+
     ledger = _ledger()
     found = ledger.run(run_id)
-    show.run(found, ledger.steps(found.id), as_json=as_json, outputs=True)
+    show.run(found, ledger.steps(found.id), as_json=as_json, outputs=True, more=of_run(found))
 
 
 def status(*, as_json: bool) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from axiom.cli.asking import asking
-from axiom.cli.watching import watching
+from axiom.cli.entering import entering
+from axiom.cli.watching import AsJson, watching
 from axiom.errors import (
     AxiomError,
     ConfigError,
@@ -46,6 +47,7 @@ runs_cli = typer.Typer(help="The ledger's runs, newest first.", invoke_without_c
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(watching)
 cli.add_typer(asking)
+cli.add_typer(entering)
 
 
 def _pipeline(value: str) -> str:
@@ -61,7 +63,14 @@ Pipeline = Annotated[
         help=" | ".join(PIPELINES), callback=_pipeline, autocompletion=lambda: list(PIPELINES)
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+PipelineOrNone = Annotated[
+    str | None,
+    typer.Argument(
+        help=" | ".join(PIPELINES) + "; none: list what there is.",
+        callback=lambda value: _pipeline(value) if value else None,
+        autocompletion=lambda: list(PIPELINES),
+    ),
+]
 At = Annotated[
     str | None, typer.Option(help="Logical time, such as 2026-01-31T14:00:00Z (default: now).")
 ]
@@ -80,9 +89,22 @@ RunId = Annotated[
     str,
     typer.Argument(help="A run's id, or the start of it.", autocompletion=_recent_runs),
 ]
+
+
+def _known_params(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from axiom.tasks.flows import flow_of
+
+    name = ctx.params.get("pipeline")
+    return [(f"{p.name}=", p.help) for p in flow_of(name).params] if name in PIPELINES else []
+
+
 Params = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="key=value for the steps; repeatable.")
-]
+    list[str] | None,
+    typer.Option(
+        "--param", "-p", metavar="NAME=VALUE", autocompletion=_known_params,
+        help="For this run; repeatable. A wrong name is told those that there are.",
+    ),
+]  # fmt: skip
 
 
 @cli.command()
@@ -201,14 +223,7 @@ def retry(
 
 @cli.command()
 def backfill(
-    pipeline: Annotated[
-        str | None,
-        typer.Argument(
-            help=" | ".join(PIPELINES) + "; none: list backfills.",
-            callback=lambda value: _pipeline(value) if value else None,
-            autocompletion=lambda: list(PIPELINES),
-        ),
-    ] = None,
+    pipeline: PipelineOrNone = None,
     since: Annotated[str | None, typer.Option(help="The first logical time.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this one (default: now).")] = None,
     cancel: Annotated[
@@ -225,14 +240,7 @@ def backfill(
 
 @cli.command()
 def schedule(
-    pipeline: Annotated[
-        str | None,
-        typer.Argument(
-            help=" | ".join(PIPELINES),
-            callback=lambda value: _pipeline(value) if value else None,
-            autocompletion=lambda: list(PIPELINES),
-        ),
-    ] = None,
+    pipeline: PipelineOrNone = None,
     spec: Annotated[
         str | None, typer.Argument(help="'every 5m', or cron in UTC: '*/5 * * * *'.")
     ] = None,
@@ -325,74 +333,6 @@ def budget(
     command(limits, reset=reset, as_json=as_json)
 
 
-user_cli = typer.Typer(help="Who may use the console.", no_args_is_help=True)
-token_cli = typer.Typer(help="Tokens for the console's API.", no_args_is_help=True)
-cli.add_typer(user_cli, name="user")
-cli.add_typer(token_cli, name="token")
-Role = Annotated[str, typer.Option(help="viewer (looks) | operator (acts)")]
-
-
-@user_cli.command("add")
-def user_add(
-    name: str,
-    role: Annotated[
-        str | None, typer.Option(help="viewer (looks; the default) | operator (acts)")
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Give one that is there another password.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Add an account; its password is asked for, or read from stdin."""
-    from axiom.cli.access import add_user
-
-    add_user(name, role, replace=replace, as_json=as_json)
-
-
-@user_cli.command("list")
-def user_list(as_json: AsJson = False) -> None:
-    """List the accounts."""
-    from axiom.cli.access import list_users
-
-    list_users(as_json=as_json)
-
-
-@user_cli.command("remove")
-def user_remove(name: str, as_json: AsJson = False) -> None:
-    """Remove an account; its logins end."""
-    from axiom.cli.access import remove_user
-
-    remove_user(name, as_json=as_json)
-
-
-@token_cli.command("create")
-def token_create(
-    name: Annotated[str, typer.Option(help="What it is for, such as ci.")],
-    role: Role = "viewer",
-    as_json: AsJson = False,
-) -> None:
-    """Make a token; it is shown this once."""
-    from axiom.cli.access import create_token
-
-    create_token(name, role, as_json=as_json)
-
-
-@token_cli.command("list")
-def token_list(as_json: AsJson = False) -> None:
-    """List the tokens, without their secrets."""
-    from axiom.cli.access import list_tokens
-
-    list_tokens(as_json=as_json)
-
-
-@token_cli.command("revoke")
-def token_revoke(name: str, as_json: AsJson = False) -> None:
-    """Make a token stop working, within seconds."""
-    from axiom.cli.access import revoke_token
-
-    revoke_token(name, as_json=as_json)
-
-
 @runs_cli.callback()
 def runs(
     context: typer.Context,
@@ -419,6 +359,22 @@ def runs_show(
     from axiom.cli.commands import show_run
 
     show_run(run_id, as_json=as_json)
+
+
+@runs_cli.command("compare")
+def runs_compare(
+    run_id: RunId,
+    other: Annotated[
+        str | None,
+        typer.Argument(help="Default: the run before it.", autocompletion=_recent_runs),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="What is the same, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs from another run."""
+    from axiom.cli.past import compare
+
+    compare(run_id, other, every=every, as_json=as_json)
 
 
 def _parsed(params: list[str] | None) -> dict[str, Any]:

@@ -67,10 +67,18 @@ def runs(found: Sequence[Run], *, as_json: bool) -> None:
     _print_with_reasons(table, [(each.id[:8], each.reason) for each in found])
 
 
-def run(found: Run, steps: Sequence[StepRow], *, as_json: bool, outputs: bool = False) -> None:
-    """Print one run and its steps."""
+def run(
+    found: Run,
+    steps: Sequence[StepRow],
+    *,
+    as_json: bool,
+    outputs: bool = False,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Print one run and its steps; `more` has its attempts that failed and its calls of Claude."""
     if as_json:
-        print_json(_run_json(found) | {"steps": [to_json(step) for step in steps]})
+        told = {"steps": [to_json(step) for step in steps]}
+        print_json(_run_json(found) | told | dict(more or {}))
         return
     out = console()
     out.print(
@@ -79,6 +87,11 @@ def run(found: Run, steps: Sequence[StepRow], *, as_json: bool, outputs: bool = 
         highlight=False,
     )
     out.print(f"[dim]run {found.id}[/]", highlight=False)
+    if found.params:
+        out.print(literal(f"with {shorten(facts(found.params), LONG_FACTS)}"))
+    if calls := [row for row in (more or {}).get("calls", ()) if not row["imitation"]]:
+        usd, n = sum(row["usd"] for row in calls), sum(row["calls"] for row in calls)
+        out.print(literal(f"Claude: {n} calls, ${usd:.4f}"))
     if found.reason:
         out.print(literal(found.reason))
     table = new_table("step", "state", "tries", "seconds", "what it said" if outputs else "error")
@@ -197,20 +210,20 @@ def _print_with_reasons(table: Table, reasons: Sequence[tuple[str, str | None]])
         out.print(Padding(notes, (0, 0, 0, 1)))
 
 
-def new_table(*columns: str) -> Table:
-    """A table with a line below its heads."""
+def new_table(*columns: str, wraps: bool = False) -> Table:
+    """A table with a line below its heads; `wraps`: every column may, not only what is long."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for name in columns:
-        wraps = name in ("error", "what it said", "step", "runs", "schedule (UTC)")
+        long = wraps or name in ("error", "what it said", "step", "runs", "schedule (UTC)")
         right = name in ("seconds", "tries", "done")
         table.add_column(
             name,
             justify="right" if right else "left",
-            no_wrap=not wraps,
-            overflow="fold" if wraps else "ellipsis",
+            no_wrap=not long,
+            overflow="fold" if long else "ellipsis",
         )
     return table
 

@@ -11,6 +11,7 @@ from axiom.cli.show import (
     ago,
     coloured,
     console,
+    facts,
     literal,
     moment,
     new_table,
@@ -30,7 +31,7 @@ LONG_DETAILS = 60
 def schedules(found: Sequence[Schedule], now: datetime, *, as_json: bool) -> None:
     """Print when pipelines run."""
     if as_json:
-        print_json([_schedule_json(each, now) for each in found])
+        print_json([each.told(now) for each in found])
         return
     made = new_table("pipeline", "schedule (UTC)", "missed slots", "next", "changed by")
     for each in found:
@@ -41,14 +42,6 @@ def schedules(found: Sequence[Schedule], now: datetime, *, as_json: bool) -> Non
             literal("default" if each.is_default else each.changed_by),
         )  # fmt: skip
     console().print(made)
-
-
-def _schedule_json(each: Schedule, now: datetime) -> dict[str, object]:
-    return {
-        "pipeline": each.pipeline, "schedule": each.slots.spec, "catch_up": str(each.catch_up),
-        "default": each.is_default, "paused": each.paused, "next_at": each.next_at(now),
-        "changed_by": each.changed_by, "changed_at": each.changed_at,
-    }  # fmt: skip
 
 
 def backfills(found: Sequence[Backfill], *, as_json: bool, alone: bool = False) -> None:
@@ -83,7 +76,15 @@ def audit(found: Sequence[AuditRow], *, as_json: bool) -> None:
     made = new_table("when (UTC)", "who", "action", "what it said")
     for each in found:
         named = [each.pipeline, each.run_id[:8] if each.run_id else None]
-        details = [f"{key}={value}" for key, value in each.details.items() if value is not None]
+        details = [
+            f"{key}={_detail(value)}" for key, value in each.details.items() if value is not None
+        ]
         told = " ".join(filter(None, [*named, *details]))
         made.add_row(moment(each.at), literal(each.by), each.action, literal(told))
     console().print(made)
+
+
+def _detail(value: object) -> str:
+    if isinstance(value, dict):
+        return facts(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -16,13 +16,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from axiom.console.access import Who
+from axiom.console.now import schedules
 from axiom.console.pipelines import known
 from axiom.console.web import SAID, Console, console, page
 from axiom.errors import AxiomError, UnknownRun
-from axiom.inputs import parse_moment, parse_params
+from axiom.inputs import parse_moment
 from axiom.model import utcnow
+from axiom.params import Param
 
 router = APIRouter(include_in_schema=False)
+PARAM = "param."  # before the name of a field that is one
 Form = Mapping[str, str]
 
 
@@ -33,7 +36,7 @@ class Field:
     name: str
     label: str
     hint: str = ""
-    kind: str = "text"  # text | lines | check | time
+    kind: str = "text"  # text | check | time
     needed: bool = False
 
 
@@ -62,11 +65,26 @@ def _operate() -> Any:
 def trigger(pipeline: str, form: Form, by: str) -> tuple[str, str]:
     """Run a pipeline now, or for a logical time."""
     at = parse_moment(form["at"]) if form.get("at", "").strip() else None
-    params = parse_params(form.get("params", "").splitlines())
+    given = {each.name: form.get(PARAM + each.name, "").strip() for each in _params(pipeline)}
+    params = {name: value for name, value in given.items() if value}
     run_id = _operate().trigger(
         known(pipeline), by=by, at=at, params=params, overlap=bool(form.get("overlap"))
     )
     return f"{pipeline}: asked for run {run_id[:8]}", f"/pipelines/{pipeline}"
+
+
+def _params(pipeline: str) -> tuple[Param, ...]:
+    from axiom.tasks.flows import flow_of
+
+    return flow_of(known(pipeline)).params
+
+
+def _fields(action: str, what: Action, subject: str) -> tuple[Field, ...]:
+    """The fields of a form; that of a run has one for each parameter that its pipeline takes."""
+    mine = _params(subject) if action == "trigger" else ()
+    return what.fields + tuple(
+        Field(PARAM + each.name, each.name, f"{each.help} ({each.kind})") for each in mine
+    )
 
 
 def pause(pipeline: str, form: Form, by: str) -> tuple[str, str]:
@@ -110,10 +128,10 @@ def cancel_backfill(backfill_id: str, form: Form, by: str) -> tuple[str, str]:
 
 
 def schedule(pipeline: str, form: Form, by: str) -> tuple[str, str]:
-    """Give a pipeline another schedule, or its own back."""
-    spec = form.get("spec", "").strip() or None
-    _operate().set_schedule(known(pipeline), spec, by=by)
-    said = f"runs by {spec!r} now" if spec else "has its own schedule again"
+    """Give a pipeline another schedule and another policy for missed slots, or its own back."""
+    changes = {name: form.get(name, "").strip() or None for name in ("spec", "catch_up")}
+    found = _operate().set_schedule(known(pipeline), changes, by=by)
+    said = f"runs by {found.slots.spec!r} now; of missed slots: {found.catch_up}"
     return f"{pipeline} {said}", f"/pipelines/{pipeline}"
 
 
@@ -159,7 +177,6 @@ ACTIONS: dict[str, Action] = {
         "Run it now", "Run", "A run by hand also happens while the schedule is paused.", trigger,
         fields=(
             Field("at", "Logical time (UTC)", "the moment it stands for; empty: now", "time"),
-            Field("params", "Parameters", "key=value, one a line", "lines"),
             Field("overlap", "Also while another run of it is active", kind="check"),
         ),
     ),
@@ -182,8 +199,12 @@ ACTIONS: dict[str, Action] = {
     ),
     "schedule": Action(
         "Change the schedule", "Change",
-        "An interval, or five fields as in crontab (UTC); empty: its own schedule.",
-        schedule, fields=(Field("spec", "Schedule", "such as every 5m, or */10 * * * *"),),
+        "What is left empty is as celeryconfig.py says. Beat follows within five seconds.",
+        schedule,
+        fields=(
+            Field("spec", "Schedule (UTC)", "such as every 5m, or */10 * * * *"),
+            Field("catch_up", "Missed slots", "none, latest, or all:24 for the newest 24"),
+        ),
     ),
     "cancel": Action(
         "Cancel the run", "Cancel the run", "What has not begun will not; what is stored stays.",
@@ -218,7 +239,16 @@ async def asked(request: Request, action: str, subject: str) -> Response:
     """Ask for confirmation."""
     what = _known_action(action)
     named = await _named(console(request), what, subject)
-    return _ask_page(request, action, what, subject, named)
+    given = await _present(console(request), action, subject)
+    return _ask_page(request, action, what, subject, named, given=given)
+
+
+async def _present(here: Console, action: str, subject: str) -> Form:
+    """What a form begins with: a schedule that was changed, as it is."""
+    found = (await schedules(here)).get(subject) if action == "schedule" else None
+    if not found or found.is_default:
+        return {}
+    return {"spec": found.slots.spec, "catch_up": str(found.catch_up)}
 
 
 def _ask_page(
@@ -228,6 +258,7 @@ def _ask_page(
     return page(
         request, "confirm.html", status=status, name=name, action=what, subject=subject,
         named=named, wrong=wrong, given=given or {}, back=_back(what, subject),
+        fields=_fields(name, what, subject),
     )  # fmt: skip
 
 
@@ -238,7 +269,7 @@ async def done(request: Request, action: str, subject: str) -> Response:
     who: Who = request.state.who
     form = {key: str(value) for key, value in (await request.form()).items()}
     try:
-        said, where = await here.ask(what.do, subject, form, who.by)
+        said, where = await here.act(what.do, subject, form, who.by)
     except AxiomError as error:
         named = await _named(here, what, subject)
         return _ask_page(request, action, what, subject, named, str(error), form, 409)

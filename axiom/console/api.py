@@ -17,10 +17,11 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from axiom.console import notes
 from axiom.console.now import dollars_today, freshness, now, schedules
-from axiom.console.pipelines import backfills_of, known, shape_of
+from axiom.console.pipelines import backfills_of, known, params_of, shape_of
 from axiom.console.web import Missing, console
 from axiom.inputs import as_utc
 from axiom.ledger.history import Side, StepSummary
+from axiom.ledger.schedules import Schedule
 from axiom.model import Json, Run, RunState, StepRow, utcnow
 
 router = APIRouter(prefix="/api/v1")
@@ -43,7 +44,7 @@ class Asked(BaseModel):
     """A run to be made."""
 
     at: Moment | None = Field(None, description="the logical time; now when it is left out")
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field({}, description="those that `GET` of the pipeline names")
     overlap: bool = Field(False, description="also while another run of the pipeline is active")
 
 
@@ -60,10 +61,11 @@ class Range(BaseModel):
     until: Moment
 
 
-class Spec(BaseModel):
-    """When a pipeline runs; null: its own schedule."""
+class Plan(BaseModel):
+    """When a pipeline runs, and what is done about missed slots; null: as it comes."""
 
     spec: str | None = Field(None, examples=["*/10 * * * *", "every 5m"])
+    catch_up: str | None = Field(None, examples=["none", "latest", "all:24"])
 
 
 class Muted(BaseModel):
@@ -112,13 +114,14 @@ async def pipeline(
     before: Moment | None = None,
     before_id: str = "~",
 ) -> dict[str, Any]:
-    """Return a pipeline's shape, schedule, backfills, and a page of runs with their steps."""
+    """Return a pipeline's shape, parameters, schedule, backfills, and a page of runs and steps."""
     here, name = console(request), known(pipeline)
+    planned = (await schedules(here)).get(name)
     cursor = (before, before_id) if before else None
     page, steps = await here.ask(partial(here.history.grid, name, limit=limit, before=cursor))
     return {
-        "pipeline": name, "shape": shape_of(name),
-        "schedule": (await schedules(here)).get(name),
+        "pipeline": name, "shape": shape_of(name), "params": params_of(name),
+        "schedule": planned.told(utcnow()) if planned else None,
         "backfills": _known(await here.part(lambda: backfills_of(name))),
         "runs": [
             {"run": run, "steps": [_step(step) for step in steps[run.id].values()]}
@@ -223,6 +226,31 @@ async def alerts(request: Request) -> list[dict[str, Any]]:
     return await here.ask(lambda: here.services.alerts.open_alerts())
 
 
+@router.get("/alerts/history", tags=["alerts"])
+async def alert_history(
+    request: Request, rule: str | None = None, before: Moment | None = None, limit: Limit = 50
+) -> list[dict[str, Any]]:
+    """Return what there was, news too, newest first; go on `before` the last one's `raised_at`."""
+    here = console(request)
+    return await here.ask(
+        lambda: here.services.alerts.history(rule=rule, before=before, limit=limit)
+    )
+
+
+@router.get("/mutes", tags=["alerts"])
+async def mutes(request: Request) -> list[dict[str, Any]]:
+    """Return what is muted, until when and by whom."""
+    here = console(request)
+    return await here.ask(lambda: here.services.alerts.mutes())
+
+
+@router.get("/access", tags=["audit"])
+async def access(request: Request) -> dict[str, Any]:
+    """Return the accounts, the tokens without their secrets, and one's own logins."""
+    found = await notes.access_facts(console(request), request.state.who.name)
+    return {name: _known(part) for name, part in found.items()}
+
+
 @router.get("/audit", tags=["audit"])
 async def audit(request: Request, before: Id | None = None) -> list[dict[str, Any]]:
     """Return who did what, newest first; go on `before` the last one's `id`."""
@@ -235,7 +263,7 @@ async def audit(request: Request, before: Id | None = None) -> list[dict[str, An
 
 async def _do(request: Request, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     by = request.state.who.by
-    return await console(request).ask(partial(action, *args, by=by, **kwargs))
+    return await console(request).act(partial(action, *args, by=by, **kwargs))
 
 
 def _operate() -> Any:
@@ -280,10 +308,11 @@ async def cancel_backfill(request: Request, backfill_id: str) -> dict[str, Json]
 
 
 @router.put("/pipelines/{pipeline}/schedule", tags=["actions"])
-async def schedule(request: Request, pipeline: Pipeline, asked: Spec) -> Said:
-    """Change when a pipeline runs."""
-    await _do(request, _operate().set_schedule, known(pipeline), asked.spec)
-    return Said(said=f"runs by {asked.spec!r}" if asked.spec else "has its own schedule")
+async def schedule(request: Request, pipeline: Pipeline, asked: Plan) -> dict[str, Any]:
+    """Change when a pipeline runs and what it catches up; what is left out stays as it is."""
+    changes = asked.model_dump(exclude_unset=True)
+    found: Schedule = await _do(request, _operate().set_schedule, known(pipeline), changes)
+    return found.told(utcnow())
 
 
 @router.post("/runs/{run_id}/cancel", tags=["actions"])

@@ -18,7 +18,7 @@ from fastapi.responses import (
 )
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from axiom.console.access import TooMany
+from axiom.console.access import TooMany, Who
 from axiom.console.guard import COOKIE, identify, session_of
 from axiom.console.live import TOPICS, Live
 from axiom.console.web import console, page
@@ -144,7 +144,8 @@ async def stream(request: Request, topic: str) -> Response:
 
 async def _events(request: Request, topic: str) -> AsyncIterator[ServerSentEvent]:
     live: Live = request.app.state.live
-    news = live.follow(topic)
+    who: Who | None = getattr(request.state, "who", None)
+    news = live.follow(topic, may_act=bool(who and who.may_act))
     loop = asyncio.get_running_loop()
     checked_s = loop.time()
     waiting = asyncio.ensure_future(anext(news))

@@ -54,6 +54,7 @@ TOPICS: dict[str, Topic] = {}
 class _Watched:
     topic: Topic
     name: str
+    may_act: bool  # a viewer's page has no buttons
     pages: set[asyncio.Queue[Json]] = field(default_factory=set)
     shown: dict[str, str] = field(default_factory=dict)
 
@@ -66,7 +67,7 @@ class Live:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[tuple[str, bool], _Watched] = {}
         self._somebody = asyncio.Event()
         self._seen: set[Pulse] | None = None
         self._slow_s = 0.0
@@ -76,10 +77,11 @@ class Live:
         """How many are open."""
         return sum(len(each.pages) for each in self._watched.values())
 
-    async def follow(self, key: str) -> AsyncGenerator[Json, None]:
+    async def follow(self, topic: str, *, may_act: bool) -> AsyncGenerator[Json, None]:
         """Yield what changes in a topic, beginning with all of it."""
-        kind, _, name = key.partition(":")
-        watched = self._watched.setdefault(key, _Watched(TOPICS[kind], name))
+        kind, _, name = topic.partition(":")
+        key = (topic, may_act)
+        watched = self._watched.setdefault(key, _Watched(TOPICS[kind], name, may_act))
         mine: asyncio.Queue[Json] = asyncio.Queue(BACKLOG)
         watched.pages.add(mine)
         self._somebody.set()
@@ -140,7 +142,8 @@ class Live:
         except AxiomError:  # a run that is not there yet
             return {}
         watched.shown = {
-            region: render(template, **facts) for region, template in watched.topic.regions.items()
+            region: render(template, may_act=watched.may_act, **facts)
+            for region, template in watched.topic.regions.items()
         }
         return watched.shown
 

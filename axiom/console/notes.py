@@ -59,7 +59,8 @@ async def api_page(request: Request) -> HTMLResponse:
     return page(request, "api.html", groups=operations(request.app.openapi()))
 
 
-async def _of(here: Console, name: str) -> Any:
+async def access_facts(here: Console, name: str) -> dict[str, Any]:
+    """Gather who may come in, and the logins of one of them."""
     from axiom.stores.accounts import AccountStore
 
     limits = {"idle_s": here.settings.console_idle_s, "longest_s": here.settings.console_session_s}
@@ -75,4 +76,4 @@ async def _of(here: Console, name: str) -> Any:
 async def access_page(request: Request) -> HTMLResponse:
     """Show accounts, tokens and one's own logins."""
     here = console(request)
-    return page(request, "access.html", **await _of(here, request.state.who.name))
+    return page(request, "access.html", **await access_facts(here, request.state.who.name))

@@ -103,6 +103,16 @@ def shape_of(name: str) -> Any:
     return flow_of(name).describe()
 
 
+def params_of(name: str) -> list[dict[str, Any]]:
+    """Return what a run of it can be told."""
+    from axiom.tasks.flows import flow_of
+
+    return [
+        {"name": p.name, "kind": p.kind, "help": p.help, "default": p.default}
+        for p in flow_of(name).params
+    ]
+
+
 def drawn(name: str, plan: Any, steps: Any) -> dict[str, Any]:
     """Lay the flow out for wide screens and for narrow ones."""
     shape = (plan or {}).get("shape") or shape_of(name)

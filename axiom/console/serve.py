@@ -37,19 +37,19 @@ def serve(settings: Settings) -> None:
         app, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=3, ws="none", lifespan="on",
     )  # fmt: skip
-    _beat(f"http://{host}:{port}")
+    _beat(f"http://{host}:{port}", f"console@{socket.gethostname()}:{port}")
     print(f"axiom: console at http://{host}:{port}", flush=True)  # noqa: T201
     # uvicorn ends with the signal that it got; by its default that would be death, not an end
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _beat(url: str) -> None:
-    """Tell, as workers do, that this process lives."""
+def _beat(url: str, name: str) -> None:
+    """Tell, as workers do, that this process lives; a host may have several consoles."""
     from axiom.tasks import health, pulse
 
-    pulse.start("console", watches=True)
-    health.serve_web("console", lambda: f"{url}/live")
+    pulse.start("console", name, watches=True)
+    health.serve_web("console", lambda: f"{url}/live", name)
 
 
 def _listen(settings: Settings) -> socket.socket:

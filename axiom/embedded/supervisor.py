@@ -22,17 +22,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import IO, Any, Protocol
 
-import psutil
-
-from axiom.embedded.servers import as_user
 from axiom.errors import AlreadyRunning
 
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_AFTER_S = 60.0  # then earlier deaths are forgotten
 TICK_S = 0.2
+WAIT_S = 0.02
 KILLED_WITHIN_S = 5.0
 LOG_LIMIT = 10 * 2**20
 MARK = "AXIOM_SUPERVISED_IN"
@@ -54,10 +53,47 @@ class Program:
     stop_timeout_s: float = 10.0
 
 
+class _Process(Protocol):
+    """What is needed of a `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | Any: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
+class _Inherited:
+    """A child of this process that was started before its last `exec`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.returncode = pid, None  # type: int, int | None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        deadline_s = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline_s:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            time.sleep(WAIT_S)
+        return code
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+
 @dataclass(slots=True)
 class _Child:
     program: Program
-    process: subprocess.Popen[bytes]
+    process: _Process
     started_s: float
     deaths: int = 0
     due_s: float | None = None  # when to start it again
@@ -77,6 +113,28 @@ class Supervisor:
     def start(self, program: Program) -> None:
         """Start a program and keep it running."""
         self._children[program.name] = _Child(program, self._spawn(program), time.monotonic())
+
+    def hand_over(self) -> list[dict[str, Any]]:
+        """Return all that `take_over` needs in what this process is after an `exec`, as JSON."""
+        return [
+            {
+                "program": vars_of(child.program), "pid": child.process.pid,
+                "returncode": child.process.poll(), "started_s": child.started_s,
+                "deaths": child.deaths, "due_s": child.due_s,
+            }
+            for child in self._children.values()
+        ]  # fmt: skip
+
+    def take_over(self, handed: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with the children that this process had before its `exec`."""
+        for each in handed:
+            cwd = each["program"]["cwd"]
+            program = Program(**each["program"] | {"cwd": Path(cwd) if cwd else None})
+            process = _Inherited(each["pid"])
+            process.returncode = each["returncode"]
+            self._children[program.name] = _Child(
+                program, process, each["started_s"], each["deaths"], each["due_s"]
+            )
 
     def pid(self, name: str) -> int:
         """The process id of a program at this moment."""
@@ -146,7 +204,22 @@ def _die_with_parent(number: int, parent: int) -> Callable[[], None]:
     return ask
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def vars_of(program: Program) -> dict[str, Any]:
+    """Return a program as JSON."""
+    told = {each.name: getattr(program, each.name) for each in fields(program)}
+    return told | {"env": dict(program.env), "cwd": str(program.cwd) if program.cwd else None}
+
+
+def as_user(user: str | None) -> dict[str, Any]:
+    """Arguments that make `subprocess` start a process as another user, without root's groups."""
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def _signal(process: _Process, number: int) -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError):
             process.send_signal(number)
@@ -171,8 +244,8 @@ def end_group(leader: int) -> None:
 
 
 @contextmanager
-def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold a data directory for this process; a crash lets go of it.
+def only_one(data_dir: Path) -> Iterator[IO[str]]:
+    """Hold a data directory for this process, as long as the file is open that this gives.
 
     Ends what a killed predecessor left running.
 
@@ -193,11 +266,13 @@ def only_one(data_dir: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         _end_leftovers(data_dir)
-        yield
+        yield lock
 
 
 def _end_leftovers(data_dir: Path) -> None:
     """Kill what a killed predecessor left: its own processes, by the mark they carry."""
+    import psutil
+
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(MARK) == str(data_dir):

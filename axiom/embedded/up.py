@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from axiom.config import Settings
-from axiom.embedded import servers
-from axiom.embedded.supervisor import TICK_S, Program, Supervisor, only_one
+from axiom.config import SERVERS_FILE, Settings
+from axiom.embedded import servers, stay
+from axiom.embedded.reachable import check_reachable
+from axiom.embedded.stay import WORKERS
+from axiom.embedded.supervisor import Program, Supervisor, only_one
 from axiom.errors import AxiomError, ConfigError
 from axiom.login import built_in
-from axiom.memory import trim
 from axiom.model import Run, RunState
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-WORKERS = ("control", "io", "cpu", "claude")
 READY_TIMEOUT_S = 90.0
 HOPELESS_DEATHS = 4
 WORKER_STOP_S = 16.0  # half of it warm; then a cold shutdown, which hands messages back
@@ -76,8 +76,12 @@ def up(
     data_dir = _usable(settings.data_dir)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    with only_one(data_dir):
-        return _Up(settings, data_dir, console, once=once).run(run_once, summary, emit_json)
+    with only_one(data_dir) as lock:
+        here = _Up(settings, data_dir, console, once=once)
+        try:
+            return here.run(run_once, summary, emit_json, lock.fileno())
+        finally:
+            here.shut_down()
 
 
 def _stop(number: int, frame: object) -> None:
@@ -110,20 +114,17 @@ class _Up:
         run_once: Callable[[Callable[[], None]], list[Run]],
         summary: Callable[[], dict[str, Any]],
         emit_json: bool,
+        lock_fd: int,
     ) -> int:
         try:
             self._start()
             if self._once:
                 return self._report(run_once(self._supervisor.tick), summary(), emit_json)
             self._say_where()
-            trim()  # it only waits from here on
-            while True:
-                self._supervisor.tick()
-                time.sleep(TICK_S)
+            published = self._data_dir / SERVERS_FILE
+            stay.become(self._supervisor, self._data_dir, published, lock_fd)
         except _Stopped:
             return 0 if not self._once else 130
-        finally:
-            self._shut_down()
 
     # --- starting ---
 
@@ -156,7 +157,7 @@ class _Up:
         load_universe(self._settings.universe)
         for name in servers.NAMES:
             if url := getattr(self._settings, f"{name}_url"):
-                servers.check_reachable(name, url)
+                check_reachable(name, url)
 
     def _start_servers(self) -> None:
         names = [name for name in servers.NAMES if not getattr(self._settings, f"{name}_url")]
@@ -328,14 +329,11 @@ class _Up:
 
     # --- stopping ---
 
-    def _shut_down(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # it is stopping: once is enough
-            signal.signal(number, signal.SIG_IGN)
+    def shut_down(self) -> None:
+        """Stop everything, and say so."""
+        stay.be_deaf()
         with self._console.status("stopping"):
-            self._supervisor.stop(("beat", "flower", "console"))
-            self._supervisor.stop(WORKERS)
-            self._supervisor.stop()
-        servers.withdraw(self._data_dir)
+            stay.stop(self._supervisor, self._data_dir / SERVERS_FILE)
         where = escape(str(self._data_dir))
         self._console.print(f"Stopped; the data stays in {where}", soft_wrap=True)
         if self._last_line:

@@ -23,6 +23,7 @@ from axiom.model import (
     Json,
     Run,
     RunState,
+    SkipCode,
     Started,
     StepRow,
     StepState,
@@ -81,27 +82,34 @@ class Ledger:
             if trigger != "manual":  # beat may fire a slot twice; that is nobody's concern
                 return Claim(run, granted=False)
             reason = f"run {run.id[:8]} has this logical time already ({run.state})"
-            return Claim(self._skip(asked, reason), granted=False)
+            return Claim(self._skip(asked, reason, SkipCode.TAKEN), granted=False)
         active = [
             row["id"]
             for row in self._query("active_runs")
             if (row["pipeline"], row["engine"], row["overlap"]) == (pipeline, engine, False)
         ]
         reason = f"run {active[0][:8]} is still active" if active else "another run was active"
-        return Claim(self._skip(asked, reason), granted=False)
+        return Claim(self._skip(asked, reason, SkipCode.BUSY), granted=False)
 
     def skip(
-        self, run_id: str, pipeline: str, logical_at: datetime, *, trigger: str, reason: str
+        self,
+        run_id: str,
+        pipeline: str,
+        logical_at: datetime,
+        *,
+        trigger: str,
+        reason: str,
+        code: SkipCode,
     ) -> Run:
         """Record that a run was not made, and why."""
         asked = {
             "id": run_id, "pipeline": pipeline, "logical_at": logical_at, "engine": "celery",
             "trigger": trigger, "params": Jsonb({}),
         }  # fmt: skip
-        return self._skip(asked, reason)
+        return self._skip(asked, reason, code)
 
-    def _skip(self, asked: dict[str, Any], reason: str) -> Run:
-        self._query("record_skip", asked | {"reason": reason})
+    def _skip(self, asked: dict[str, Any], reason: str, code: SkipCode) -> Run:
+        self._query("record_skip", asked | {"reason": reason, "code": code})
         return to_run(self._query("run_by_id", asked)[0])
 
     def hold(self, run_id: str) -> None:
@@ -335,7 +343,9 @@ _STEP_FIELDS = StepRow.__dataclass_fields__.keys()
 
 def to_run(row: Mapping[str, Any]) -> Run:
     """Return the run of a row of `runs`."""
-    return Run(**{name: row[name] for name in _RUN_FIELDS} | {"state": RunState(row["state"])})
+    found = {name: row[name] for name in _RUN_FIELDS}
+    code = SkipCode(row["skip_code"]) if row["skip_code"] else None
+    return Run(**found | {"state": RunState(row["state"]), "skip_code": code})
 
 
 def _step(row: Mapping[str, Any]) -> StepRow:

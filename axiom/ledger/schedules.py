@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from axiom.ledger.slots import CatchUp, Slots, after, parse_catch_up, parse_slots
-from axiom.model import PIPELINES
+from axiom.model import PIPELINES, Json
 from axiom.stores.postgres import Postgres, named_queries
 
 
@@ -43,6 +43,14 @@ class Schedule:
         """Return when it is due next; None while it is paused."""
         return None if self.paused else after(self.slots, now)
 
+    def told(self, now: datetime) -> dict[str, Json]:
+        """Return it as terminal and API tell it."""
+        return {
+            "pipeline": self.pipeline, "schedule": self.slots.spec, "catch_up": str(self.catch_up),
+            "default": self.is_default, "paused": self.paused, "next_at": self.next_at(now),
+            "changed_by": self.changed_by, "changed_at": self.changed_at,
+        }  # fmt: skip
+
 
 class Schedules:
     """The `schedules` table, over the defaults. Raises `StoreUnavailable`."""
@@ -59,40 +67,18 @@ class Schedules:
             for name, default in self._defaults.items()
         }
 
-    def set_spec(self, pipeline: str, spec: str | None, *, by: str) -> None:
-        """Change when a pipeline runs; None: as celeryconfig says.
+    def change(self, pipeline: str, changes: Mapping[str, str | None], *, by: str) -> None:
+        """Change its `spec`, its `catch_up` or both at once; None: as celeryconfig says.
 
         Raises:
-            ConfigError: the spec cannot be read.
+            ConfigError: one of them cannot be read; nothing was changed.
         """
-        canonical = parse_slots(spec).spec if spec is not None else None
-        self._set(pipeline, by, spec=canonical, set_spec=True)
-
-    def set_catch_up(self, pipeline: str, policy: str | None, *, by: str) -> None:
-        """Change what is done about missed slots; None: as celeryconfig says.
-
-        Raises:
-            ConfigError: the policy cannot be read.
-        """
-        canonical = str(parse_catch_up(policy)) if policy is not None else None
-        self._set(pipeline, by, catch_up=canonical, set_catch_up=True)
-
-    def reset(self, pipeline: str, *, by: str) -> None:
-        """Forget every change of when it runs and what is caught up."""
-        self._set(pipeline, by, set_spec=True, set_catch_up=True)
-
-    def _set(
-        self,
-        pipeline: str,
-        by: str,
-        spec: str | None = None,
-        catch_up: str | None = None,
-        set_spec: bool = False,
-        set_catch_up: bool = False,
-    ) -> None:
+        spec, policy = changes.get("spec"), changes.get("catch_up")
         asked = {
-            "pipeline": pipeline, "by": by, "spec": spec, "catch_up": catch_up,
-            "set_spec": set_spec, "set_catch_up": set_catch_up,
+            "pipeline": pipeline, "by": by,
+            "spec": parse_slots(spec).spec if spec is not None else None,
+            "catch_up": str(parse_catch_up(policy)) if policy is not None else None,
+            "set_spec": "spec" in changes, "set_catch_up": "catch_up" in changes,
         }  # fmt: skip
         self._db.execute(self._sql["set_schedule"], asked)
 

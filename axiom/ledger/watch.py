@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from axiom.ledger.ledger import Ledger
 
 MAX_RESUMES = 5
+STOPPED = f"stopped moving {MAX_RESUMES + 1} times; the logs of its workers say why"
 GIVE_UP_AFTER = timedelta(hours=48)
 
 
@@ -52,7 +53,7 @@ def resume_stalled(
         if _moves(run, stall_after_s) or waiting(run["pipeline"], run["open_steps"] or []):
             continue
         if run["resumes"] >= MAX_RESUMES and not run["progressed"]:
-            ledger.close(run["id"], RunState.FAILED, f"stopped moving {MAX_RESUMES + 1} times")
+            ledger.close(run["id"], RunState.FAILED, STOPPED)
             done["failed"].append(run["id"])
         elif ledger.count_resume(run["id"], run["resumed_at"]):
             publish(ledger.run(run["id"]))

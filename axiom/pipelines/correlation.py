@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from axiom.errors import AxiomError
 from axiom.flow import Context, Each, Flow, Parallel
 from axiom.model import Correlation, Instrument, Json, Said, to_json
+from axiom.params import Param
 
 METHODS = ("pearson", "spearman")
 SIGNIFICANT = 0.05
@@ -145,11 +146,15 @@ class Services(Protocol):
 def select_windows(ctx: Context[Services]) -> Json:
     """Choose what to compute: each window with each method, by tiles if the universe is large."""
     size, tile = len(ctx.services.universe.instruments), ctx.services.tile
-    groups = [f"{window}-{method}" for window in ctx.services.windows for method in METHODS]
+    groups = [f"{window}-{method}" for window in _windows(ctx) for method in METHODS]
     if size <= tile:
         return groups
     tiles = range((size + tile - 1) // tile)
     return [f"{group}-{a}-{b}" for group in groups for a in tiles for b in tiles if a <= b]
+
+
+def _windows(ctx: Context[Services]) -> Sequence[int]:
+    return ctx.params.get("windows") or ctx.services.windows
 
 
 def load_returns(ctx: Context[Services]) -> Json:
@@ -165,28 +170,28 @@ def load_returns(ctx: Context[Services]) -> Json:
 
     from axiom.analytics.returns import align, compute_log_returns, list_sessions
 
-    services = ctx.services
+    services, windows = ctx.services, _windows(ctx)
     tickers = sorted(each.ticker for each in services.universe.instruments)
     until = services.market.visible_at(ctx.logical_at)
     days, closes = services.prices.load_closes(
-        tickers, services.market.name, until, 2 * max(services.windows)
+        tickers, services.market.name, until, 2 * max(windows)
     )
-    if len(days) <= min(services.windows):
+    if len(days) <= min(windows):
         raise AxiomError(
             f"{len(days)} days of {services.market.name} prices are too few for the shortest "
-            f"window of {min(services.windows)}; ingestion fills them"
+            f"window of {min(windows)}; ingestion fills them"
         )
     prices = np.array([closes[ticker] for ticker in tickers], dtype=float).T
     sessions = list_sessions(days[0], days[-1])
     returns = compute_log_returns(align(days, prices, sessions))
     kept = {"tickers": np.array(tickers), "returns": returns}
-    longest = min(max(services.windows), len(returns))
+    longest = min(max(windows), len(returns))
     return {
         "returns": ctx.artifacts.put_arrays(ctx.run_id, "returns", kept),
         "days": len(returns),
         "first": sessions[-longest - 1].isoformat(),
         "last": sessions[-1].isoformat(),
-        "too_long": [window for window in services.windows if window > len(returns)],
+        "too_long": [window for window in windows if window > len(returns)],
     }
 
 
@@ -289,6 +294,16 @@ FLOW = Flow(
     explain,
     Parallel(store_correlations, link_correlations),
     render_report,
+    params=[
+        Param(
+            "windows",
+            list[int],
+            "returns to a window; none: AXIOM_CORRELATION_WINDOWS",
+            [],
+            least=20,
+            most=2500,
+        )
+    ],
 )
 
 

@@ -26,6 +26,7 @@ from axiom.model import (
     storable,
     to_json,
 )
+from axiom.params import Param
 from axiom.pipelines.linking import Company, EntityFinder
 from axiom.pipelines.novelty import KINDS, NEIGHBOURS, Stories, tell_apart
 
@@ -150,8 +151,10 @@ class Services(Protocol):
 
 
 def fetch_headlines(ctx: Context[Services]) -> Json:
-    """Fetch what became public since the last run that ended well."""
-    since = ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
+    """Fetch what became public since the last run that ended well, or for as long as was said."""
+    hours = ctx.params.get("hours")
+    since = ctx.logical_at - timedelta(hours=hours) if hours else None
+    since = since or ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
     fetched = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
     found = [_storable(headline) for headline in fetched]
     unique = {headline.id: headline for headline in found if headline.text.strip()}
@@ -272,6 +275,16 @@ FLOW = Flow(
     classify,
     Parallel(store_events, embed_events, link_events),
     raise_alerts,
+    params=[
+        Param(
+            "hours",
+            float,
+            "look back so far; 0: to the last run that ended well",
+            0.0,
+            least=0,
+            most=24 * 90,
+        )
+    ],
 )
 
 

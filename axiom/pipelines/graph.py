@@ -23,6 +23,7 @@ from axiom.model import (
     storable,
     to_json,
 )
+from axiom.params import Param
 from axiom.pipelines.entities import Company, company_keys, entity, profile_parts
 
 NARROW = 3  # an industry that more companies share than this does not make rivals
@@ -152,7 +153,12 @@ class Services(Protocol):
 
 def select_companies(ctx: Context[Services]) -> Json:
     """Choose the companies to read about."""
-    return [company.ticker for company in ctx.services.universe.companies]
+    wanted = ctx.params.get("tickers")
+    return [t for t in _tickers(ctx.services) if not wanted or t in wanted]
+
+
+def _tickers(services: Services) -> list[str]:
+    return [company.ticker for company in services.universe.companies]
 
 
 def fetch_profile(ctx: Context[Services]) -> Json:
@@ -303,6 +309,7 @@ FLOW = Flow(
     resolve_entities,
     Parallel(upsert_graph, embed_profiles),
     verify_graph,
+    params=[Param("tickers", list[str], "only these companies; none: all", [], choices=_tickers)],
 )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from axiom.errors import ProviderDataError
 from axiom.flow import Context, Flow, Parallel
 from axiom.model import CorporateAction, Instrument, Json, Quote, Rejected, to_json, utcnow
+from axiom.params import Param
 
 SKEW = timedelta(seconds=30)  # clocks of providers differ from ours
 BEHIND = timedelta(minutes=2)  # a ticker this far behind the others missed something
@@ -132,7 +133,9 @@ def select_instruments(ctx: Context[Services]) -> Json:
 
     `behind` are those whose last tick is older than that of the others; None: they have none.
     """
-    tickers = [each.ticker for each in ctx.services.universe.instruments]
+    all_tickers = _tickers(ctx.services)
+    wanted = ctx.params.get("tickers") or all_tickers
+    tickers = [ticker for ticker in all_tickers if ticker in wanted]
     until = ctx.services.market.visible_at(ctx.logical_at)
     newest = ctx.services.prices.newest(tickers, ctx.services.market.name, until)
     since = max(newest.values(), default=None)
@@ -142,6 +145,10 @@ def select_instruments(ctx: Context[Services]) -> Json:
         "since": since.isoformat() if since else None,
         "behind": {ticker: at.isoformat() if at else None for ticker, at in late.items()},
     }
+
+
+def _tickers(services: Services) -> list[str]:
+    return [each.ticker for each in services.universe.instruments]
 
 
 def _is_behind(newest: datetime | None, since: datetime) -> bool:
@@ -269,6 +276,7 @@ FLOW = Flow(
     fetch_quotes,
     Parallel(store_prices, cache_quotes, link_instruments),
     close_run,
+    params=[Param("tickers", list[str], "only these instruments; none: all", [], choices=_tickers)],
 )
 
 

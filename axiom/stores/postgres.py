@@ -103,7 +103,7 @@ class Postgres:
 
     def __init__(self, url: str, *, statement_timeout_s: float | None = None) -> None:
         self.url = url
-        limit_s = statement_timeout_s
+        self._limit_s = limit_s = statement_timeout_s
         self._options = f" -c statement_timeout={limit_s * 1000:.0f}" if limit_s else ""
         self._answer_s = limit_s + LATE_S if limit_s else None
         self._silent_until_s = float("-inf")
@@ -129,11 +129,12 @@ class Postgres:
     @contextmanager
     def _patience(self, connection: Connection | None = None) -> Iterator[None]:
         """Hang up, from another thread, on a server that does not answer."""
-        if self._answer_s is None:
+        answer_s = getattr(self._local, "answer_s", self._answer_s)
+        if answer_s is None:
             yield
             return
         line = socket.socket(fileno=os.dup(connection.fileno())) if connection else None
-        timer = threading.Timer(self._answer_s, self._hang_up, [line])
+        timer = threading.Timer(answer_s, self._hang_up, [line])
         timer.daemon = True
         timer.start()
         try:
@@ -142,6 +143,25 @@ class Postgres:
             timer.cancel()
             if line:
                 line.close()
+
+    @contextmanager
+    def patient(self, limit_s: float) -> Iterator[None]:
+        """Give this thread's statements and transactions more time within the block.
+
+        For what a person asked for: it is to be done, however busy the server is, where a page
+        that takes so long would better say so.
+        """
+        if self._limit_s is None:
+            yield
+            return
+        self._local.answer_s = limit_s + LATE_S
+        try:
+            self.execute(f"SET statement_timeout = {limit_s * 1000:.0f}")
+            yield
+        finally:
+            del self._local.answer_s
+            with suppress(StoreUnavailable):  # then the next connection begins as all do
+                self.execute(f"SET statement_timeout = {self._limit_s * 1000:.0f}")
 
     def _hang_up(self, line: socket.socket | None) -> None:
         self._silent_until_s = time.monotonic() + SILENT_S

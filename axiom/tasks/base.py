@@ -17,8 +17,9 @@ from axiom.engines.celery import BEHIND, LIVE, canvas
 from axiom.engines.execute import Outcome, describe, execute_step, plan_run
 from axiom.errors import AxiomError, ReplayEnded, StoreUnavailable
 from axiom.flow import Call, Flow
-from axiom.inputs import parse_moment
-from axiom.model import PIPELINES, Claim, Json, Run, RunState, floor_time, utcnow
+from axiom.inputs import parse_moment, require_past
+from axiom.model import PIPELINES, Claim, Json, Run, RunState, SkipCode, floor_time, utcnow
+from axiom.params import checked, told
 from axiom.tasks.services import celery_engine, services
 
 log = structlog.get_logger(__name__)
@@ -105,8 +106,8 @@ def _register_run(flow: Flow) -> Task:
 
     run.__doc__ = (
         f"Run the {pipeline} pipeline.\n\n"
-        "`at`: logical time, ISO 8601 (default: now); `params`: passed to the steps;\n"
-        "`overlap`: also while another run is active."
+        "`at`: logical time, ISO 8601 (default: now); `params`: "
+        f"{told(flow.params)};\n`overlap`: also while another run is active."
     )
     return run
 
@@ -118,12 +119,13 @@ def logical_time(pipeline: str, at: str | None, trigger: str) -> datetime:
     it is fired; a person's run stands for the moment that it was asked for.
 
     Raises:
-        ConfigError: `at` is not an ISO 8601 time.
+        ConfigError: `at` is not an ISO 8601 time, or a person's lies in the future.
     """
     if at is None:
         now = utcnow()
         return now if trigger == "manual" else floor_time(now, PIPELINES[pipeline].slot)
-    return parse_moment(at, "at")
+    moment = parse_moment(at, "at")
+    return require_past(moment) if trigger == "manual" else moment
 
 
 def _run(
@@ -137,11 +139,13 @@ def _run(
     engine = celery_engine(task.request.hostname)
     scheduled = trigger != "manual"
     by_schedule = trigger in ("schedule", "first")
+    params = checked(params or {}, flow.params, engine.services)
     if by_schedule and (pause := engine.ledger.paused(flow.pipeline)):
         return {"run": None, "state": "paused", "reason": pause["pause_reason"]}
-    if reason := _closed(flow.pipeline, logical_at, scheduled, pauses=by_schedule):
+    if found := _closed(flow.pipeline, logical_at, scheduled, pauses=by_schedule):
+        code, reason = found
         skipped = engine.ledger.skip(
-            task.request.id, flow.pipeline, logical_at, trigger=trigger, reason=reason
+            task.request.id, flow.pipeline, logical_at, trigger=trigger, reason=reason, code=code
         )
         return _told(Claim(skipped, granted=False))
     claim = engine.ledger.claim(
@@ -159,14 +163,17 @@ def _run(
     return _told(claim)
 
 
-def _closed(pipeline: str, logical_at: datetime, scheduled: bool, *, pauses: bool) -> str | None:
+def _closed(
+    pipeline: str, logical_at: datetime, scheduled: bool, *, pauses: bool
+) -> tuple[SkipCode, str] | None:
     try:
         reason: str | None = services().market.closed_reason(logical_at)
     except ReplayEnded as error:
         for each in PIPELINES if pauses else ():  # one that a person asked for says nothing of now
             services().ledger.pause(each, by="axiom", reason=str(error))
-        return str(error)
-    return reason if scheduled and pipeline == "ingestion" else None
+        return SkipCode.ENDED, str(error)
+    applies = scheduled and pipeline == "ingestion"
+    return (SkipCode.CLOSED, reason) if reason and applies else None
 
 
 def _told(claim: Claim) -> dict[str, Json]:

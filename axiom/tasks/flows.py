@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from axiom.errors import UnknownPipeline
 from axiom.flow import Flow
-from axiom.model import PIPELINES
+from axiom.model import PIPELINES, Json
+from axiom.params import checked
 
 
 @cache
@@ -24,3 +26,14 @@ def flow_of(pipeline: str) -> Flow:
     if pipeline not in flows:
         raise UnknownPipeline(f"{pipeline!r} is not a pipeline; they are {', '.join(PIPELINES)}")
     return flows[pipeline]
+
+
+def params_of(pipeline: str, given: Mapping[str, Json] | None) -> dict[str, Json]:
+    """Return the parameters of a run as its pipeline declares them.
+
+    Raises:
+        ConfigError: one is not declared, or is not what it is to be.
+    """
+    from axiom.tasks.services import services
+
+    return checked(given or {}, flow_of(pipeline).params, services())

@@ -93,12 +93,12 @@ def _beat(sender: Any, **_: Any) -> None:
     )  # fmt: skip
 
 
-def serve_web(kind: str, probe: Callable[[], str]) -> None:
+def serve_web(kind: str, probe: Callable[[], str], name: str | None = None) -> None:
     """Serve the pages of a process that is a web server; `probe` gives what it must answer."""
     from axiom.tasks.metrics import info
     from axiom.telemetry.metrics import render
 
-    name = f"{kind}@{socket.gethostname()}"
+    name = name or f"{kind}@{socket.gethostname()}"
     serve(
         health.Process(
             kind, name, lambda: _web_ailment(probe()), Servers().missing,

@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from axiom.errors import AxiomError, ConfigError, NotNow, StoreUnavailable, UnknownPipeline
-from axiom.inputs import as_utc, require_reason, require_small
+from axiom.inputs import as_utc, require_past, require_reason, require_small
 from axiom.model import PIPELINES, Json, Run, utcnow
 from axiom.tasks import client
+from axiom.tasks.flows import params_of
 from axiom.tasks.services import services
 
 if TYPE_CHECKING:
@@ -41,21 +42,15 @@ def trigger(
 
     Raises:
         StoreUnavailable: the ledger or the broker cannot be reached; nothing is run.
-        ConfigError: `at` lies in the future, or the parameters are too large.
+        ConfigError: `at` lies in the future, or a parameter is none that the pipeline takes.
     """
     _require(pipeline)
     require_small(dict(params or {}))
-    run_id, when = str(uuid.uuid4()), _past(at).isoformat() if at else None
-    asked = {"at": when, "params": dict(params or {}) or None, "overlap": overlap or None}
+    params = params_of(pipeline, params)
+    run_id, when = str(uuid.uuid4()), require_past(at).isoformat() if at else None
+    asked = {"at": when, "params": params or None, "overlap": overlap or None}
     with audited("trigger", by=by, pipeline=pipeline, run_id=run_id, **asked):
         return client.trigger(pipeline, at=when, params=params, overlap=overlap, run_id=run_id)
-
-
-def _past(at: datetime) -> datetime:
-    moment = as_utc(at)
-    if moment > utcnow():
-        raise ConfigError("at", f"{moment.isoformat()} lies in the future; leave it out for now")
-    return moment
 
 
 @contextlib.contextmanager
@@ -173,32 +168,19 @@ def backfills(limit: int = 20) -> list[Backfill]:
     return services().backfills.newest(limit)
 
 
-def set_schedule(pipeline: str, spec: str | None, *, by: str) -> Schedule:
-    """Change when a pipeline runs, from its next slot on; None: as celeryconfig says.
+def set_schedule(pipeline: str, changes: Mapping[str, str | None], *, by: str) -> Schedule:
+    """Change when a pipeline runs (`spec`), what is done about missed slots (`catch_up`), or both.
 
-    `spec` is an interval (`every 5m`, `90s`) or a cron expression in UTC. Beat follows
-    it within 5 s.
-
-    Raises:
-        ConfigError: the spec cannot be read.
-    """
-    services().schedules.set_spec(_require(pipeline), spec, by=by)
-    return schedules()[pipeline]
-
-
-def set_catch_up(pipeline: str, policy: str | None, *, by: str) -> Schedule:
-    """Change what is done about missed slots: `none`, `latest`, `all:N`; None: the default.
+    `spec` is an interval (`every 5m`, `90s`) or a cron expression in UTC, from its next slot on:
+    beat follows it within 5 s. `catch_up` is `none`, `latest` or `all:N`. None: as celeryconfig
+    says.
 
     Raises:
-        ConfigError: the policy cannot be read.
+        ConfigError: one of them cannot be read, or there is none; nothing was changed.
     """
-    services().schedules.set_catch_up(_require(pipeline), policy, by=by)
-    return schedules()[pipeline]
-
-
-def reset_schedule(pipeline: str, *, by: str) -> Schedule:
-    """Let a pipeline run, and catch up, as celeryconfig says."""
-    services().schedules.reset(_require(pipeline), by=by)
+    if not changes:
+        raise ConfigError("schedule", "say what is to be changed: spec, catch_up or both")
+    services().schedules.change(_require(pipeline), changes, by=by)
     return schedules()[pipeline]
 
 

@@ -177,12 +177,15 @@ def test_no_page_is_wider_than_the_screen(
     operator: Any, site: Site, shot: Shot, width: int, scheme: str
 ) -> None:
     run = site.stack.ledger.runs(pipeline="ingestion", limit=1)[0]
+    other = site.stack.ledger.runs(limit=50)[-1]  # they differ
+    site.stack.axiom("token", "create", "--name", f"a-long-name-of-{width}-{scheme}")
     operator.set_viewport_size({"width": width, "height": 844})
     operator.emulate_media(color_scheme=scheme)
     for name, path in {
         "overview": "/", "pipeline": "/pipelines/ingestion", "run": f"/runs/{run.id}",
-        "runs": "/runs", "compare": f"/runs/{run.id}/compare", "alerts": "/alerts",
+        "runs": "/runs", "compare": f"/runs/{run.id}/compare?other={other.id}", "alerts": "/alerts",
         "audit": "/audit", "access": "/access", "api": "/api", "trigger": "/do/trigger/graph",
+        "schedule": "/do/schedule/graph",
     }.items():  # fmt: skip
         operator.goto(path)
         shot(operator, f"{name}-{width}-{scheme}")

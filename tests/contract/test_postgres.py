@@ -188,3 +188,14 @@ def test_a_dry_run_that_was_cut_off_is_told_and_can_be_closed_twice(
         dry.query(COUNT)
     dry.close()
     dry.close()
+
+
+def test_who_acts_is_given_more_time_than_a_page_and_pages_keep_theirs(postgres_url: str) -> None:
+    slow = "SELECT pg_sleep(0.9)"  # longer than a page's limit, and than what is added to that
+    page = Postgres(postgres_url, statement_timeout_s=0.1)
+    with page.patient(30), page.transaction() as cursor:
+        cursor.execute(slow)
+    with pytest.raises(StoreUnavailable):
+        page.query(slow)
+    with Postgres(postgres_url).patient(1):  # without a limit there is nothing to change
+        pass

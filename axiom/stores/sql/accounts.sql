@@ -40,7 +40,7 @@ UPDATE sessions SET seen_at = clock_timestamp()
 WHERE secret_hash = %(secret_hash)s AND seen_at < clock_timestamp() - interval '1 minute';
 
 -- :sessions of one account
-SELECT secret_hash, created_at, seen_at, address, browser FROM sessions
+SELECT created_at, seen_at, address, browser FROM sessions
 WHERE account = %(name)s ORDER BY seen_at DESC LIMIT 100;
 
 -- :end_session log out

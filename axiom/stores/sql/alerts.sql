@@ -157,8 +157,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     -- a slot in which the market was closed is as it should be; one that was missed is not
     SELECT logical_at AS at FROM runs WHERE runs.pipeline = wanted.name
-      AND (state IN ('succeeded', 'partial') OR (state = 'skipped'
-           AND reason NOT LIKE 'run %%' AND reason NOT LIKE 'another run%%'))
+      AND (state IN ('succeeded', 'partial') OR skip_code IN ('closed', 'ended'))
     ORDER BY logical_at DESC LIMIT 1) AS good ON true;
 
 -- :quarantined how much was not accepted of late, by pipeline

@@ -37,7 +37,7 @@ ORDER BY created_at LIMIT 1;
 
 -- :runs a page of runs, newest first; the next one starts after its last
 SELECT id, pipeline, logical_at, engine, state, trigger, params, reason, created_at, started_at,
-       ended_at, deadline_at, NULL AS plan, retries, backfill_id
+       ended_at, deadline_at, NULL AS plan, retries, backfill_id, skip_code
 FROM runs
 WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
   AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -46,7 +46,7 @@ ORDER BY created_at DESC, id DESC LIMIT %(limit)s;
 
 -- :live_runs a page of a pipeline's own runs, newest first
 SELECT id, pipeline, logical_at, engine, state, trigger, params, reason, created_at, started_at,
-       ended_at, deadline_at, NULL AS plan, retries, backfill_id
+       ended_at, deadline_at, NULL AS plan, retries, backfill_id, skip_code
 FROM runs
 WHERE pipeline = %(pipeline)s AND backfill_id IS NULL
   AND (created_at, id) < (%(before_at)s, %(before_id)s)

@@ -19,11 +19,13 @@ WHERE pipeline = %(pipeline)s AND engine = %(engine)s AND engine <> 'celery'
         AND (classid::bigint << 32 | objid::bigint) = hashtextextended('run/' || runs.id, 0));
 
 -- :record_skip keep that a run was not made, and why
-INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, params, reason, ended_at)
+INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, params, reason, skip_code,
+                  ended_at)
 VALUES (%(id)s, %(pipeline)s, %(logical_at)s, %(engine)s, 'skipped', %(trigger)s, %(params)s,
-        %(reason)s, clock_timestamp())
+        %(reason)s, %(code)s, clock_timestamp())
 ON CONFLICT (id) DO UPDATE  -- a backfill claims its runs before they are looked at
-SET state = 'skipped', reason = excluded.reason, ended_at = excluded.ended_at
+SET state = 'skipped', reason = excluded.reason, skip_code = excluded.skip_code,
+    ended_at = excluded.ended_at
 WHERE runs.state = 'queued';
 
 -- :run_by_id one run

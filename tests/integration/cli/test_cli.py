@@ -130,6 +130,30 @@ def fits(said: Said) -> bool:
     return all(len(line) <= 80 for line in (said.out + said.err).splitlines())
 
 
+def test_two_runs_are_compared_by_what_differs(axiom: Axiom, ledger: Ledger) -> None:
+    for run_id, at, params in (("one", AT, {}), ("two", AT + timedelta(1), {"tickers": ["[b]"]})):
+        ledger.claim(
+            run_id, "ingestion", at, engine="celery", trigger="manual",
+            deadline=timedelta(minutes=1), params=params,
+        )  # fmt: skip
+        ledger.plan(run_id, [Call("fetch")], {"shape": []})
+        finish(ledger, run_id, Call("fetch"), {"rows": len(run_id) + len(params)})
+        ledger.close(run_id, RunState.SUCCEEDED)
+    said = axiom("runs", "compare", "two")
+    assert said.code == 0
+    assert fits(said)
+    assert "[b]" in said.out
+    told = axiom("runs", "compare", "two", "one", "--json").json
+    assert (told["a"], told["b"]) == ("one", "two")
+    rows = {(row["part"], row["name"]): (row["a"], row["b"]) for row in told["differences"]}
+    assert rows["Parameters", "tickers"] == (None, ["[b]"])
+    assert rows["What the steps returned", "fetch.rows"] == (3, 4)
+    assert axiom("runs", "compare", "nobody").code == 4
+    shown = axiom("runs", "show", "two")
+    assert "with tickers=[b]" in shown.out
+    assert axiom("runs", "show", "two", "--json").json["attempts"] == []
+
+
 # --- help and mistakes ---
 
 
@@ -151,6 +175,7 @@ def fits(said: Said) -> bool:
         "status",
         "runs",
         "runs show",
+        "runs compare",
     ],
 )
 def test_help_fits_and_leaves_nothing_out(axiom: Axiom, command: str) -> None:
@@ -430,6 +455,11 @@ def test_a_schedule_is_shown_changed_and_taken_back(axiom: Axiom, ledger: Ledger
         (("schedule", "events", "5m", "--default"), "--default: goes with neither"),
         (("trigger", "events", "--at", "2126-01-05"), "at: 2126-01-05T00:00:00+00:00 lies in"),
         (("trigger", "events", "-p", "x=" + "x" * 70_000), "params: 70,009 bytes; at most"),
+        (("trigger", "events", "-p", "day=1"), "params: no parameter 'day'; known: hours (number)"),
+        (("trigger", "events", "-p", "hours=soon"), "params.hours: 'soon' is no number"),
+        (("run", "events", "-p", "day=1"), "params: no parameter 'day'; known: hours (number)"),
+        (("run", "events", "--at", "2126-01-05"), "at: 2126-01-05T00:00:00+00:00 lies in"),
+        (("run", "events", "-p", "x=" + "x" * 70_000), "params: 70,009 bytes; at most"),
         (("pause", "events", "--reason", "r" * 501), "reason: 501 characters; at most 500"),
         (("token", "create", "--name", ""), "name: is empty"),
         (("user", "add", ""), "name: is empty"),
@@ -465,7 +495,7 @@ def test_what_a_schedule_had_of_changes_is_forgotten_with_one_audit_row(
     [back] = axiom("schedule", "events", "--default", "--json").json
     assert back["default"]
     rows = axiom("audit", "--json").json
-    assert [row["action"] for row in rows] == ["schedule"] * 3
+    assert [row["action"] for row in rows] == ["schedule"] * 2
     assert (rows[0]["details"]["spec"], rows[0]["details"]["catch_up"]) == (None, None)
 
 

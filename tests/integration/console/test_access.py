@@ -153,6 +153,10 @@ def test_a_viewer_sees_and_does_not_act(app: FastAPI, nobody: TestClient) -> Non
     ):
         assert answer.status_code == 403
         assert "vera is a viewer" in answer.text
+    for path in ("/", "/pipelines/graph", "/runs", "/alerts"):
+        page = nobody.get(path)
+        assert page.status_code == 200
+        assert "/do/" not in page.text, path
     assert nobody.post("/logout", data={"csrf": csrf}).status_code == 303
 
 

@@ -29,7 +29,7 @@ def followed(console: Console, topic: str, meanwhile: Callable[[Any], Awaitable[
     async def main() -> None:
         told = Live(console)
         loop = asyncio.create_task(told.run())
-        news = told.follow(topic)
+        news = told.follow(topic, may_act=True)
         try:
             await asyncio.wait_for(meanwhile(news), 20)
         finally:
@@ -79,7 +79,7 @@ def test_a_page_that_cannot_keep_up_is_told_to_fetch_itself_anew(
 
     async def main() -> None:
         told = Live(console)
-        news = told.follow("test:")
+        news = told.follow("test:", may_act=True)
         await anext(news)
         [watched] = told._watched.values()
         for n in range(BACKLOG + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -119,7 +120,7 @@ def test_a_grid_shows_each_run_by_step(operator: Operator, ledger: Ledger) -> No
     make_run(ledger, "bad", minute=2, error="no")
     told = client.get("/api/v1/pipelines/ingestion").json()
     assert [each["run"]["id"] for each in told["runs"]] == ["bad", "good"]
-    assert told["schedule"]["slots"]
+    assert told["schedule"]["schedule"] == "* * * * *"
     page = client.get("/pipelines/ingestion").text
     assert 'cell failed" tabindex="-1" href="/runs/bad#step-store_prices"' in page
     assert 'cell succeeded" tabindex="-1" href="/runs/good#step-store_prices"' in page
@@ -136,6 +137,75 @@ def test_what_cannot_be_done_is_said_in_the_form_that_asked(
     wrong = client.post("/do/trigger/graph", data={"csrf": csrf, "at": "yesterday"})
     assert "is not a time" in wrong.text
     assert client.post("/do/trigger/nonsense", data={"csrf": csrf}).status_code == 404
+
+
+def test_a_run_is_asked_for_with_the_parameters_that_its_form_offers(
+    operator: Operator, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr("axiom.tasks.client.send", lambda task, kwargs, **_: sent.append(kwargs))
+    client, csrf = operator
+    form = client.get("/do/trigger/ingestion").text
+    assert 'name="param.tickers"' in form
+    assert "only these instruments; none: all (names, comma-separated)" in form
+    for given in ("AAPL,<b>", "nobody"):
+        wrong = client.post("/do/trigger/ingestion", data={"csrf": csrf, "param.tickers": given})
+        assert wrong.status_code == 409
+        assert "is none of AAPL, AMD" in wrong.text
+        assert "<b>" not in wrong.text
+    asked = {"csrf": csrf, "param.tickers": "AAPL, MSFT"}
+    assert client.post("/do/trigger/ingestion", data=asked).status_code == 303
+    assert [kwargs["params"] for kwargs in sent] == [{"tickers": ["AAPL", "MSFT"]}]
+
+
+def test_the_api_tells_the_parameters_of_a_pipeline_and_refuses_others(
+    operator: Operator, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axiom.tasks.client.send", lambda *_, **__: None)
+    client, csrf = operator
+    [told] = client.get("/api/v1/pipelines/events").json()["params"]
+    assert (told["name"], told["kind"], told["default"]) == ("hours", "number", 0.0)
+    headers = {"X-CSRF-Token": csrf}
+    for params, status in (({"hours": 2}, 202), ({"hours": "x"}, 400), ({"hour": 2}, 400)):
+        body = {"params": params}
+        answer = client.post("/api/v1/pipelines/events/runs", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+    assert answer.json() == {"error": "params: no parameter 'hour'; known: hours (number)"}
+
+
+def test_a_schedule_and_what_it_catches_up_change_by_page_and_api(
+    operator: Operator, ledger: Ledger
+) -> None:
+    client, csrf = operator
+    form = {"csrf": csrf, "spec": "every 9m", "catch_up": "all:24"}
+    assert client.post("/do/schedule/events", data=form).status_code == 303
+    assert 'value="all:24"' in client.get("/do/schedule/events").text
+    wrong = client.post("/do/schedule/events", data=form | {"catch_up": "some"})
+    assert "is none of" in wrong.text
+    path, headers = "/api/v1/pipelines/events/schedule", {"X-CSRF-Token": csrf}
+    kept = client.put(path, json={"catch_up": "none"}, headers=headers).json()
+    assert (kept["schedule"], kept["catch_up"]) == ("every 9m", "none")
+    for body in ({}, {"spec": "every 2m", "catch_up": "some"}):
+        assert client.put(path, json=body, headers=headers).status_code == 400
+    back = client.put(path, json={"spec": None, "catch_up": None}, headers=headers).json()
+    assert (back["schedule"], back["default"]) == ("*/5 * * * *", True)
+
+
+def test_what_was_an_alert_and_who_may_come_in_is_told_by_the_api_too(
+    operator: Operator, ledger: Ledger
+) -> None:
+    client, csrf = operator
+    assert services().alerts.raise_alert("event:1", severity="info", subject="one", detail={})
+    [past] = client.get("/api/v1/alerts/history").json()
+    assert (past["cause"], past["state"]) == ("event:1", "noted")
+    after = {"before": past["raised_at"]}
+    assert client.get("/api/v1/alerts/history", params=after).json() == []
+    client.post("/do/mute/run_failed", data={"csrf": csrf})
+    assert [row["what"] for row in client.get("/api/v1/mutes").json()] == ["run_failed"]
+    told = client.get("/api/v1/access").json()
+    assert [row["name"] for row in told["accounts"]] == ["axiom"]
+    assert len(told["sessions"]) == 1
+    assert "hash" not in str(told)
 
 
 def test_without_the_broker_pages_still_show_the_past(

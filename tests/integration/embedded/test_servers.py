@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from axiom.config import load_settings
+from axiom.config import SERVERS_FILE, load_settings
 from axiom.embedded import servers
 from axiom.errors import AxiomError, ConfigError
 
@@ -149,7 +149,7 @@ def test_addresses_are_published_for_other_terminals_and_withdrawn(
     monkeypatch.delenv("AXIOM_REDIS_URL", raising=False)
     servers.publish(tmp_path, {"redis_url": "redis://127.0.0.1:1/0"})
     assert load_settings(data_dir=tmp_path).require("redis_url") == "redis://127.0.0.1:1/0"
-    servers.withdraw(tmp_path)
+    (tmp_path / SERVERS_FILE).unlink()  # as `axiom up` does at its end
     with pytest.raises(ConfigError, match="start one: axiom up"):
         load_settings(data_dir=tmp_path).require("redis_url")
 

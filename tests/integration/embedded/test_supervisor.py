@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -170,3 +171,33 @@ def test_a_log_that_grew_large_is_put_aside_at_a_restart(
     supervisor.start(python("chatty", "print('new', flush=True);" + FOREVER))
     assert said(data_dir, "chatty") == "new"
     assert (data_dir / "logs" / "chatty.log.1").read_text() == "long"
+
+
+def test_children_are_kept_by_what_the_process_becomes(data_dir: Path) -> None:
+    told: list[tuple[str, str]] = []
+    before = Supervisor(data_dir, lambda *_: None)
+    after = Supervisor(data_dir, lambda *what: told.append(what))
+    try:
+        before.start(python("stays", FOREVER))
+        before.start(python("dies", FOREVER, cwd=data_dir))
+        after.take_over(json.loads(json.dumps(before.hand_over())))
+        stays, dies = after.pid("stays"), after.pid("dies")
+        os.kill(dies, signal.SIGKILL)
+        until(lambda: after.pid("dies") != dies, "the restart", after)
+        assert after.alive("dies")
+        assert after.pid("stays") == stays == before.pid("stays")
+        assert [name for name, _ in told] == ["dies", "dies"]
+        assert "ended with -9" in told[0][1]
+    finally:
+        after.stop()
+    assert gone(stays)
+
+
+def test_one_that_is_deaf_is_ended_by_what_the_process_becomes(data_dir: Path) -> None:
+    before, after = (Supervisor(data_dir, lambda *_: None) for _ in range(2))
+    before.start(python("deaf", DEAF, stop_timeout_s=0.2))
+    assert said(data_dir, "deaf") == "deaf"
+    after.take_over(json.loads(json.dumps(before.hand_over())))
+    pid = after.pid("deaf")
+    after.stop()
+    assert gone(pid)

@@ -11,7 +11,7 @@ from axiom.ledger.backfills import Backfill, Backfills
 from axiom.ledger.ledger import Ledger
 from axiom.ledger.schedules import Default, Schedules
 from axiom.ledger.slots import parse_catch_up, parse_slots
-from axiom.model import RunState
+from axiom.model import RunState, SkipCode
 from axiom.stores.postgres import Postgres
 
 AT = datetime(2026, 1, 5, 14, tzinfo=UTC)
@@ -75,7 +75,14 @@ def test_what_has_its_run_is_counted_and_not_run_again(
     for n in (0, 10, 55):
         live(ledger, f"run-{n}", AT + n * MINUTE)
         ledger.close(f"run-{n}", RunState.FAILED)
-    ledger.skip("closed", "events", AT + 5 * MINUTE, trigger="schedule", reason="closed")
+    ledger.skip(
+        "closed",
+        "events",
+        AT + 5 * MINUTE,
+        trigger="schedule",
+        reason="closed",
+        code=SkipCode.CLOSED,
+    )
     made = ask(backfills)
     assert len(worked_off(backfills, ledger, made.id, at_once=2)) == 9
     done = backfills.get(made.id)
@@ -109,7 +116,14 @@ def test_a_claimed_run_of_a_backfill_may_still_be_skipped(
 ) -> None:
     made = ask(backfills)
     [claimed] = backfills.advance(made.id, 1)
-    ledger.skip(claimed.run_id, "events", claimed.logical_at, trigger="backfill", reason="closed")
+    ledger.skip(
+        claimed.run_id,
+        "events",
+        claimed.logical_at,
+        trigger="backfill",
+        reason="closed",
+        code=SkipCode.CLOSED,
+    )
     assert backfills.get(made.id).states == {"skipped": 1}
     assert len(backfills.advance(made.id, 1)) == 1
 

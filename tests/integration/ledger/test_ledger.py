@@ -13,7 +13,7 @@ from axiom.errors import UnknownRun
 from axiom.flow import Call
 from axiom.ledger.ledger import Ledger
 from axiom.ledger.watch import MAX_RESUMES, resume_stalled
-from axiom.model import Claim, RunState, StepState
+from axiom.model import Claim, RunState, SkipCode, StepState
 from axiom.stores.postgres import Postgres
 
 AT = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -58,6 +58,7 @@ def test_a_logical_time_is_granted_once(ledger: Ledger) -> None:
     assert not second.granted
     assert second.run.state is RunState.SKIPPED
     assert second.run.reason == "run one has this logical time already (queued)"
+    assert second.run.skip_code is SkipCode.TAKEN
 
 
 def test_a_slot_that_is_fired_twice_leaves_no_second_row(ledger: Ledger) -> None:
@@ -123,6 +124,7 @@ def test_a_run_beside_an_active_one_is_skipped_and_says_why(ledger: Ledger) -> N
     second = claim(ledger, "two", AT + MINUTE)
     assert second.run.state is RunState.SKIPPED
     assert second.run.reason == "run one is still active"
+    assert second.run.skip_code is SkipCode.BUSY
 
 
 def test_a_run_may_overlap_when_told_to(ledger: Ledger) -> None:
@@ -309,7 +311,9 @@ def test_a_run_that_cannot_be_helped_fails(ledger: Ledger) -> None:
     assert watch(ledger) == []
     ended = ledger.run("one")
     assert ended.state is RunState.FAILED
-    assert ended.reason == f"stopped moving {MAX_RESUMES + 1} times"
+    assert (
+        ended.reason == f"stopped moving {MAX_RESUMES + 1} times; the logs of its workers say why"
+    )
 
 
 def test_a_run_that_is_late_goes_on_and_one_that_is_late_by_days_fails(ledger: Ledger) -> None:

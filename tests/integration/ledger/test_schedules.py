@@ -53,7 +53,7 @@ class Beat:
 
 
 def tomorrow(clock: str) -> datetime:
-    # after what `set_spec` keeps by the clock of the database
+    # after what `change` keeps by the clock of the database
     at = datetime.strptime(clock, "%H:%M:%S").replace(tzinfo=UTC).time()
     return datetime.combine(utcnow().date() + timedelta(days=1), at, tzinfo=UTC)
 
@@ -62,13 +62,13 @@ def test_a_schedule_is_the_default_until_it_is_changed(
     schedules: Schedules, postgres: Postgres
 ) -> None:
     assert schedules.all()["events"].is_default
-    schedules.set_spec("events", "EVERY  90s", by="ann (cli)")
-    schedules.set_catch_up("events", "all:24", by="ann (cli)")
+    schedules.change("events", {"spec": "EVERY  90s"}, by="ann (cli)")
+    schedules.change("events", {"catch_up": "all:24"}, by="ann (cli)")
     found = schedules.all()["events"]
     assert (found.slots.spec, str(found.catch_up), found.changed_by) == (
         "every 90s", "all:24", "ann (cli)",
     )  # fmt: skip
-    schedules.set_spec("events", None, by="bob (cli)")
+    schedules.change("events", {"spec": None}, by="bob (cli)")
     back = schedules.all()["events"]
     assert (back.slots.spec, str(back.catch_up)) == ("*/5 * * * *", "all:24")
     rows = Actions(postgres, Ledger(postgres)).audit(9)
@@ -81,9 +81,9 @@ def test_a_schedule_is_the_default_until_it_is_changed(
 
 def test_what_cannot_be_read_changes_nothing(schedules: Schedules) -> None:
     with pytest.raises(ConfigError):
-        schedules.set_spec("events", "soon", by="ann")
+        schedules.change("events", {"spec": "soon"}, by="ann")
     with pytest.raises(ConfigError):
-        schedules.set_catch_up("events", "some", by="ann")
+        schedules.change("events", {"spec": "every 9s", "catch_up": "some"}, by="ann")
     assert schedules.all()["events"].is_default
 
 
@@ -116,7 +116,7 @@ def test_a_changed_schedule_holds_from_its_next_slot_on(schedules: Schedules) ->
     now = utcnow()
     beat = Beat(schedules, now)
     beat.at(now)
-    schedules.set_spec("graph", "every 10s", by="ann")
+    schedules.change("graph", {"spec": "every 10s"}, by="ann")
     first = parse_slots("every 10s").latest(utcnow()) + timedelta(seconds=10)
     assert beat.at(first - timedelta(milliseconds=1)) == []
     assert ("graph", f"{first:%H:%M:%S}") in beat.at(first)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from axiom.errors import ReplayEnded
-from axiom.model import PIPELINES
+from axiom.model import PIPELINES, SkipCode
 from axiom.tasks import base
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -25,5 +25,5 @@ def test_only_a_scheduled_run_pauses_at_the_end_of_the_replay(
     ledger = SimpleNamespace(pause=lambda name, **_: asked.append(name))
     fake = SimpleNamespace(market=SimpleNamespace(closed_reason=ended), ledger=ledger)
     monkeypatch.setattr(base, "services", lambda: fake)
-    assert base._closed("events", AT, pauses, pauses=pauses) == "over"
+    assert base._closed("events", AT, pauses, pauses=pauses) == ((SkipCode.ENDED, "over"))
     assert asked == paused
