@@ -26,6 +26,7 @@ OWNS = Edge(
     NodeRef(Label.COMPANY, "beats", "Beats"), SOURCE, "Apple owns Beats.", 0.93,
     "claude-haiku-5-5", "p1", "replay", FIRST,
 )  # fmt: skip
+NARROWEST = "all => Math.min(...all.map(a => a.getBBox()).flatMap(b => [b.width, b.height]))"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +47,9 @@ def test_the_time_slider_brings_the_graph_of_a_moment_and_an_edge_its_evidence(
     operator.evaluate("window.same = true")
     slider = operator.get_by_role("slider", name="As known at")
     closed = operator.locator('svg.network a[aria-label^="Apple Inc. owns Beats"]')
-    expect(operator.locator("svg.network a[data-edge]").first).to_be_visible()
+    edges = operator.locator("svg.network a[data-edge]")
+    expect(edges.first).to_be_visible()
+    assert edges.evaluate_all(NARROWEST) > 8, "an edge that cannot be hit"
     expect(closed).to_have_count(0)
     slider.focus()
     operator.keyboard.press("Home")

@@ -15,6 +15,8 @@ from axiom.model import ALLOWED_ENDS, EdgeType
 
 W, H = 1120.0, 760.0
 CROWDED = 26  # more neighbours than these stand on two rings
+REACH = 14.0  # how far from an edge a finger still hits it; less at the centre, where all meet
+APART = 34.0  # the edges between the same two nodes
 # how far neighbours are, alone and with what is behind them; every second one, if crowded
 _FAR = ((0.95, 0.68), (0.6, 0.42))
 Key = tuple[str, str]  # label and key
@@ -45,11 +47,43 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A drawn edge."""
+    """A drawn edge; `bend` is how far its middle stands aside, for there are others beside it."""
 
     edge: Mapping[str, Any]
     a: Node
     b: Node
+    bend: float = 0.0
+
+    @property
+    def wire(self) -> str:
+        """The SVG path of what is seen."""
+        return f"M{self._curve(self.a, self.b, 0)}"
+
+    @property
+    def hit(self) -> str:
+        """The SVG path of what can be hit: an area, since a line that lies flat has none.
+
+        A browser takes the box of a level or plumb line for empty, however wide its stroke.
+        """
+        return f"M{self._curve(self.a, self.b, 1)}L{self._curve(self.b, self.a, -1)}Z"
+
+    def _curve(self, a: Node, b: Node, side: int) -> str:
+        dx, dy = self._aside
+        (x1, y1), (x2, y2) = [
+            (node.x + dx * side * _reach(node), node.y + dy * side * _reach(node))
+            for node in (a, b)
+        ]
+        # a curve passes half as far aside as its control point stands
+        x, y = (x1 + x2) / 2 + 2 * self.bend * dx, (y1 + y2) / 2 + 2 * self.bend * dy
+        return f"{x1:.1f} {y1:.1f}Q{x:.1f} {y:.1f} {x2:.1f} {y2:.1f}"
+
+    @property
+    def _aside(self) -> tuple[float, float]:
+        """The unit vector across it, the same whichever end is the first."""
+        one, other = sorted((self.a, self.b), key=lambda node: (node.label, node.key))
+        x, y = other.x - one.x, other.y - one.y
+        far = math.hypot(x, y) or 1.0
+        return -y / far, x / far
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +121,25 @@ def lay_out(edges: Sequence[Mapping[str, Any]], centre: Key) -> Network:
         places[key] = _node(key, names[key], angle, far, 1)
     for key, node in _beyond(parents, near, names):
         places.setdefault(key, node)
-    links = [Link(edge, places[a], places[b]) for edge in edges for a, b in [ends(edge)]
-             if a in places and b in places]  # fmt: skip
-    return Network(list(places.values()), links)
+    return Network(list(places.values()), _links(edges, places))
+
+
+def _links(edges: Sequence[Mapping[str, Any]], places: Mapping[Key, Node]) -> list[Link]:
+    """Draw the edges between places; those between the same two fan out, or one hides the rest."""
+    between: dict[frozenset[Key], list[Mapping[str, Any]]] = {}
+    for edge in edges:
+        between.setdefault(frozenset(ends(edge)), []).append(edge)
+    return [
+        Link(edge, places[a], places[b], (n - (len(same) - 1) / 2) * APART)
+        for same in between.values()
+        for n, edge in enumerate(same)
+        for a, b in [ends(edge)]
+        if a in places and b in places
+    ]
+
+
+def _reach(node: Node) -> float:
+    return REACH if node.ring else REACH / 4
 
 
 def _parents(edges: Sequence[Mapping[str, Any]], centre: Key) -> dict[Key, tuple[Key, str]]:
