@@ -23,12 +23,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from rich.console import Console
 from rich.table import Table
 
 from axiom.analytics.communities import compute_structure
+from axiom.console.intelligence.graph import picture
+from axiom.console.web import render
 from axiom.embedded.servers import running
 from axiom.model import COMPARISON, Edge, EdgeType, Label, NodeRef, Reading
 from axiom.stores.graph import GraphStore
@@ -97,11 +101,20 @@ def questions(graph: GraphStore, stated: list[Edge]) -> dict[str, Callable[[int]
         "neighbourhood, 2 steps": lambda n: graph.neighbourhood(f"C{n:04}", "replay", 2),
         "2 steps, best linked": lambda n: graph.neighbourhood(hub, "replay", 2),
         "2 steps, as of before": lambda n: graph.neighbourhood(f"C{n:04}", "replay", 2, AT),
+        "picture, 2 steps": lambda n: drawn(graph, f"C{n:04}"),
         "evidence of an edge": lambda n: graph.evidence(keys[n % len(keys)]),
         "time line": lambda n: graph.timeline(f"C{n:04}", "replay"),
+        "moments of the slider": lambda n: graph.moments(f"C{n:04}", "replay", 60),
         "shortest path": lambda n: explained_path(graph, f"C{n:04}", f"C{n + 300:04}", "replay"),
         "companies by name": lambda n: graph.companies(f"pany {n}"),
     }
+
+
+def drawn(graph: GraphStore, company: str) -> str:
+    """What the console does for a picture, short of sending it."""
+    reading: Any = SimpleNamespace(graph=graph, market="replay")
+    facts = picture(reading, company, Label.COMPANY, [], 2, None)
+    return render("intelligence/graph_picture.html", **facts)
 
 
 def asked(question: Callable[[int], object]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from axiom.stores.graph_path import LONGEST, explained_path
 
 router = APIRouter(include_in_schema=False)
 EDGES = 90  # drawn; the table has the same
-MOMENTS, CHANGES = 60, 1500
+MOMENTS = 60
 CLAIMED = tuple(each for each in EdgeType if each is not EdgeType.CORRELATED_WITH)
 SYMMETRIC = (EdgeType.COMPETES_WITH, EdgeType.PARTNERS_WITH, EdgeType.CORRELATED_WITH)
 FIGURES = ("pagerank", "degree", "strength")
@@ -57,20 +57,24 @@ def resolve(reading: Reading, text: str) -> tuple[str | None, list[dict[str, Any
 
 def steps(reading: Reading, key: str, label: Label) -> list[datetime]:
     """Return the last moments at which something changed around a node, oldest first."""
-    rows = reading.graph.timeline(key, reading.market, None, CHANGES, label)
-    return sorted({datetime.fromisoformat(row["at"]) for row in rows})[-MOMENTS:]
+    return [
+        datetime.fromisoformat(at)
+        for at in reading.graph.moments(key, reading.market, MOMENTS, label)
+    ]
 
 
 def around(
     reading: Reading, key: str, label: Label, types: Sequence[str], depth: int,
-    as_of: datetime | None, limit: int = EDGES,
+    as_of: datetime | None, limit: int = EDGES, *, whole: bool = True,
 ) -> tuple[list[dict[str, Any]], Counter[str]]:  # fmt: skip
     """Return the edges around a node that are of some types, and how many there are of each.
 
     Each type has its turn, the surest first: correlations, which are many, hide nothing. Of
     claims that say the same from several sources the surest is there, with their number, `told`.
     """
-    asked: dict[str, Any] = {"as_of": as_of, "limit": 2 * limit, "label": label}
+    asked: dict[str, Any] = {
+        "as_of": as_of, "limit": 2 * limit, "label": label, "whole": whole,
+    }  # fmt: skip
     near, market = reading.graph.neighbourhood, reading.market
     # correlations are many: none of the second step, where they would be all there is
     found = near(key, market, depth, types=CLAIMED, **asked)
@@ -100,7 +104,7 @@ def picture(
     as_of: datetime | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Gather what the picture and its table need."""
-    edges, counts = around(reading, key, label, types, depth, as_of)
+    edges, counts = around(reading, key, label, types, depth, as_of, whole=False)
     return {
         "of": key, "label": label, "types": list(types), "depth": depth, "as_of": as_of,
         "edges": edges, "counts": counts, "network": lay_out(edges, (str(label), key)),

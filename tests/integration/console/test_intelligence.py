@@ -343,6 +343,17 @@ def test_the_map_has_a_colour_number_and_title_for_each_pair_and_changes_say_who
     assert client.get("/api/v1/correlations?window=61").status_code == 404
 
 
+def test_a_result_that_is_computed_anew_is_drawn_anew(
+    client: TestClient, postgres: Postgres
+) -> None:
+    """Also for the same logical time, by the same run: what is drawn is kept."""
+    for r in (0.8, 0.7):
+        found = [pair("AAPL", "MSFT", r)]
+        CorrelationStore(postgres).replace("replay", AT, AT, found, [], "run-1")
+        for _ in range(2):
+            assert f"AAPL and MSFT: r +{r:.2f}" in client.get("/correlation").text
+
+
 def test_a_large_universe_is_shown_in_part(client: TestClient, postgres: Postgres) -> None:
     names = [f"T{n:03}" for n in range(90)]
     pairs = [pair(a, b, 0.3) for n, a in enumerate(names) for b in names[n + 1 :]]
