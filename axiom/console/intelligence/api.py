@@ -35,6 +35,7 @@ from axiom.console.intelligence.search import Kind, Question, search
 from axiom.console.web import console
 from axiom.model import EdgeType, EventType, Label
 from axiom.stores.events import EVER
+from axiom.stores.graph_around import around
 from axiom.stores.graph_path import explained_path
 
 router = APIRouter(prefix="/api/v1")
@@ -111,7 +112,8 @@ async def graph(
     """Return the edges around a node, with their evidence."""
     here, at = console(request), graph_page.moment(as_of)
     kinds = [str(each) for each in type or []]
-    edges, _ = await here.ask(graph_page.around, here.reading, of, label, kinds, depth, at, limit)
+    asked = (here.reading.graph, here.reading.market, of, label, kinds, depth, at, limit)
+    edges, _ = await here.ask(around, *asked)
     return Neighbourhood.model_validate(
         {"market": here.reading.market, "of": of, "label": label, "as_of": at, "edges": edges}
     )
