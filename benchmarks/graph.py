@@ -6,7 +6,7 @@ Graphs of 250, 500 and 1,000 companies, with 20 edges each, go in by the way of 
 pipeline: one call that reads the versions there are, compares, and writes. The bound is
 20 s for 1,000 companies; linear growth shows as equal seconds for 1,000 edges. The
 questions are those of the console, on the largest graph, after some of its edges were
-superseded: the median of warm answers, and the slowest.
+superseded: the median of warm answers, and the slowest, which is what the bound is for.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def main() -> int:
     else:
         show(found)
     sizes, answers = found["upsert"], found["questions"]
-    slowest = max(each["median_s"] for each in answers.values())  # type: ignore[attr-defined]
+    slowest = max(each["slowest_s"] for each in answers.values())  # type: ignore[attr-defined]
     return int(sizes[SIZES[-1]]["seconds"] > BOUND_S or slowest > WARM_BOUND_S)  # type: ignore[index]
 
 
