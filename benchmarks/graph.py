@@ -6,7 +6,7 @@ Graphs of 250, 500 and 1,000 companies, with 20 edges each, go in by the way of 
 pipeline: one call that reads the versions there are, compares, and writes. The bound is
 20 s for 1,000 companies; linear growth shows as equal seconds for 1,000 edges. The
 questions are those of the console, on the largest graph, after some of its edges were
-superseded: the median of warm answers, and the slowest.
+superseded: the median of warm answers, and the slowest, which is what the bound is for.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from rich.console import Console
 from rich.table import Table
 
 from axiom.analytics.communities import compute_structure
+from axiom.console.intelligence.graph import picture
+from axiom.console.web import render
 from axiom.embedded.servers import running
 from axiom.model import COMPARISON, Edge, EdgeType, Label, NodeRef, Reading
 from axiom.stores.graph import GraphStore
@@ -97,11 +101,20 @@ def questions(graph: GraphStore, stated: list[Edge]) -> dict[str, Callable[[int]
         "neighbourhood, 2 steps": lambda n: graph.neighbourhood(f"C{n:04}", "replay", 2),
         "2 steps, best linked": lambda n: graph.neighbourhood(hub, "replay", 2),
         "2 steps, as of before": lambda n: graph.neighbourhood(f"C{n:04}", "replay", 2, AT),
+        "picture, 2 steps": lambda n: drawn(graph, f"C{n:04}"),
         "evidence of an edge": lambda n: graph.evidence(keys[n % len(keys)]),
         "time line": lambda n: graph.timeline(f"C{n:04}", "replay"),
+        "moments of the slider": lambda n: graph.moments(f"C{n:04}", "replay", 60),
         "shortest path": lambda n: explained_path(graph, f"C{n:04}", f"C{n + 300:04}", "replay"),
         "companies by name": lambda n: graph.companies(f"pany {n}"),
     }
+
+
+def drawn(graph: GraphStore, company: str) -> str:
+    """What the console does for a picture, short of sending it."""
+    reading: Any = SimpleNamespace(graph=graph, market="replay")
+    facts = picture(reading, company, Label.COMPANY, [], 2, None)
+    return render("intelligence/graph_picture.html", **facts)
 
 
 def asked(question: Callable[[int], object]) -> dict[str, float]:
@@ -181,7 +194,7 @@ def main() -> int:
     else:
         show(found)
     sizes, answers = found["upsert"], found["questions"]
-    slowest = max(each["median_s"] for each in answers.values())  # type: ignore[attr-defined]
+    slowest = max(each["slowest_s"] for each in answers.values())  # type: ignore[attr-defined]
     return int(sizes[SIZES[-1]]["seconds"] > BOUND_S or slowest > WARM_BOUND_S)  # type: ignore[index]
 
 

@@ -47,7 +47,9 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "correlations": {
         "market": TEXT, "logical_at": TIME, "window_days": COUNT, "method": TEXT, "a": TEXT,
         "b": TEXT, "n": COUNT, "r": NUMBER, "low": NUMBER, "high": NUMBER, "p": NUMBER,
-        "q": NUMBER, "shown_until": TIME, "run_id": TEXT,
+        "q": NUMBER, "n_eff": NUMBER, "q_by": NUMBER, "shrunk": NUMBER, "cleaned": NUMBER,
+        "break_q": NUMBER, "lag": COUNT, "lag_r": NUMBER, "lag_q": NUMBER, "shown_until": TIME,
+        "run_id": TEXT,
     },
     "edges": {"type": TEXT, "head": TEXT, "head_name": TEXT, "tail": TEXT, "tail_name": TEXT}
     | _EVIDENCE,
@@ -64,6 +66,10 @@ def export(
     form = format or output.suffix.removeprefix(".")
     if form not in FORMATS:
         raise ConfigError("--format", f"{form!r} is none of {', '.join(FORMATS)}")
+    if as_of and what != "edges":
+        raise ConfigError("--as-of", f"it is for edges; {what} go by --since and --until")
+    if (since or until) and what == "edges":
+        raise ConfigError("--since, --until", "edges are of one moment; name it by --as-of")
     from axiom.tasks.services import services
 
     rows = _rows(services(), what, moment(since) or FIRST, moment(until) or utcnow(), moment(as_of))

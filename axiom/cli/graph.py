@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from axiom.cli import show
-from axiom.errors import AxiomError, ConfigError
+from axiom.errors import AxiomError, ConfigError, UnknownName
 from axiom.inputs import parse_moment
+from axiom.model import Label
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,10 +68,13 @@ def _say_last_run(snapshot: Mapping[str, Any]) -> None:
 def show_company(
     text: str, as_of: str | None, valid_at: str | None, depth: int, limit: int, *, as_json: bool
 ) -> None:
-    """Show the edges around a company."""
+    """Show the edges around a company; each type has its turn, the surest first."""
+    from axiom.stores.graph_around import around
+
     found, at, valid = _services(), moment(as_of), moment(valid_at)
     company = resolve(found, text)
-    edges = found.graph.neighbourhood(company, found.market.name, depth, at, valid, limit)
+    asked = (found.graph, found.market.name, company, Label.COMPANY, (), depth, at, limit)
+    edges, _ = around(*asked, valid_at=valid)
     if as_json:
         show.print_json({"company": company, "as_of": at, "valid_at": valid, "edges": edges})
         return
@@ -79,12 +83,15 @@ def show_company(
         return
     table = _table("edge", "from", "to", ">sure", "evidence")
     for edge in edges:
+        more = f" (+{edge['told'] - 1})" if edge["told"] > 1 else ""
         table.add_row(
-            edge["type"].lower().replace("_", " "), *_ends(edge),
+            edge["type"].lower().replace("_", " ") + more, *_ends(edge),
             f"{edge['evidence']['confidence']:.2f}", show.shorten(edge["evidence"]["span"], 60),
         )  # fmt: skip
     show.console().print(table)
     show.say(f"{len(edges)} edges around {company}, {_when(at)}. All they rest on: --json")
+    if any(edge["told"] > 1 for edge in edges):
+        show.say("(+1): one more claim says the same; the surest is shown.")
 
 
 def history(text: str, as_of: str | None, limit: int, *, as_json: bool) -> None:
@@ -109,6 +116,8 @@ def path(text: str, other: str, as_of: str | None, *, as_json: bool) -> None:
 
     found, at = _services(), moment(as_of)
     a, b = resolve(found, text), resolve(found, other)
+    if a == b:
+        raise AxiomError(f"{text!r} and {other!r} are one company, {a}")
     steps = explained_path(found.graph, a, b, found.market.name, at)
     if as_json:
         show.print_json({"from": a, "to": b, "as_of": at, "path": steps})
@@ -181,7 +190,8 @@ def resolve(found: Services, text: str) -> str:
     """Return the key of the company that is meant.
 
     Raises:
-        AxiomError: none is, or several are.
+        UnknownName: none is.
+        AxiomError: several are.
     """
     from axiom.pipelines.entities import company_keys, normal
 
@@ -191,7 +201,7 @@ def resolve(found: Services, text: str) -> str:
     if len(rows) == 1:
         return str(rows[0]["key"])
     if not rows:
-        raise AxiomError(f"no company {text!r}; list what is watched: axiom universe")
+        raise UnknownName(f"no company {text!r}; list what is watched: axiom universe")
     several = ", ".join(f"{row['key']} ({row['name']})" for row in rows[:5])
     raise AxiomError(f"{text!r} may be {several}; say which")
 

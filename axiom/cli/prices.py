@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from axiom.cli import show
 from axiom.cli.graph import moment
-from axiom.errors import AxiomError, ConfigError
+from axiom.errors import ConfigError, UnknownName
 from axiom.model import utcnow
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def prices(
     market = found.market.name
     newest = found.prices.newest([ticker], market, utcnow()).get(ticker)
     if newest is None:
-        raise AxiomError(f"no price of {ticker} in {market}; what is watched: axiom universe")
+        raise UnknownName(f"no price of {ticker} in {market}; what is watched: axiom universe")
     series = found.bars.series(
         ticker, market, "minute" if size == "minute" else "day", since=moment(since),
-        until=moment(until) or newest, adjusted=not raw, limit=limit,
+        until=moment(until) or newest, adjusted=not raw, limit=limit, newest=newest,
     )  # fmt: skip
     if as_json:
         show.print_json(asdict(series))
@@ -49,6 +49,10 @@ def _show(series: Series) -> None:
     from rich.table import Table
 
     zone = ZoneInfo(series.timezone)
+    if not series.bars:
+        span = " to ".join(show.moment(at) for at in (series.since, series.until))
+        show.say(f"No price of {series.ticker} in {series.market} from {span}.")
+        return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     when = "day" if series.size == "day" else "up to"
     for name in (when, "open", "high", "low", "close", "volume", "ticks", "flagged"):
@@ -57,7 +61,7 @@ def _show(series: Series) -> None:
         end = f"{bar.end_at.astimezone(zone):%Y-%m-%d %H:%M}"
         table.add_row(str(bar.day) if series.size == "day" else end, *_figures(bar))
     show.console().print(table)
-    currencies = ", ".join(sorted({bar.currency for bar in series.bars})) or "no currency"
+    currencies = ", ".join(sorted({bar.currency for bar in series.bars}))
     how = f"adjusted by {series.adjusted_by}" if series.adjusted else "not adjusted"
     show.say(f"{series.ticker} of {series.market} in {currencies}, time of {series.timezone}.")
     show.say(f"Prices are {how}." + (" There are earlier ones." if series.cut else ""))

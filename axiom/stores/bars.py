@@ -34,6 +34,7 @@ ADJUSTED_AT_SOURCE = frozenset({"replay"})  # its closes were adjusted before th
 LOOK_BACK = {"minute": timedelta(days=5), "day": timedelta(days=366)}
 MOST = 10_000
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+OLDEST = datetime(1900, 1, 1, tzinfo=UTC)
 REACH = timedelta(days=6)  # minutes older than this are not given by the live provider
 
 
@@ -73,13 +74,20 @@ class Bars:
         adjusted: bool = True,
         limit: int = MOST,
         known_at: datetime | None = None,
+        newest: datetime | None = None,
     ) -> Series:
         """Return the bars that end after `since` and at or before `until`, and their gaps.
 
+        Without `since` it looks back from `until`, or from `newest` (a tick) if that is earlier.
         Adjusted to the splits and dividends that were known at `known_at` (default: now).
         """
         limit = min(limit, MOST)
-        since = since or until - min(LOOK_BACK[size], (limit * 1.6 + 10) * DAY)
+        until = min(max(until, OLDEST), self._now() + DAY)  # what is asked for may be any moment
+        since = (
+            max(since, OLDEST)
+            if since
+            else min(until, newest or until) - min(LOOK_BACK[size], (limit * 1.6 + 10) * DAY)
+        )
         asked = {
             "ticker": ticker, "market": market, "since": since, "until": until, "zone": ZONE,
             "limit": limit + 1, "known_at": known_at or self._now(),

@@ -53,15 +53,16 @@ def _step(
     """What lies one edge from these nodes, the surest edges first."""
     found = []
     for label in sorted({label for label, _ in nodes}):
-        rows = graph.query(
+        # in one row, as the edges around a node are
+        [row] = graph.query(
             f"UNWIND $keys AS key MATCH (a:{Label(label)} {{key: key}})"
             f"-[e:{'|'.join(EXPLAINING)}]-(b) WHERE {KNOWN} "
-            "RETURN key, labels(b)[0] AS label, b.key AS other, e.key AS edge, "
-            "e.confidence AS confidence",
+            "RETURN collect([key, labels(b)[0], b.key, e.key, e.confidence]) AS found",
             keys=[key for each, key in nodes if each == label], market=market, at=_at(as_of),
         )  # fmt: skip
         found += [
-            ((label, r["key"]), (r["label"], r["other"]), r["edge"], r["confidence"]) for r in rows
+            ((label, key), (other_label, other), edge, confidence)
+            for key, other_label, other, edge, confidence in row["found"]
         ]
     return sorted(found, key=lambda step: (-step[3], step[2]))
 

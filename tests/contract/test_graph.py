@@ -163,6 +163,19 @@ def test_the_time_line_of_a_company_tells_what_was_recorded_and_what_ended(
     assert len(graph.timeline("AAPL", "replay", limit=1)) == 1
 
 
+def test_the_moments_of_a_node_are_those_at_which_something_began_or_ended(
+    graph: GraphStore,
+) -> None:
+    record(graph, [LEADS, MAKES])
+    record(graph, [LEADS], LATER)
+    record(graph, [replace(LEADS, confidence=0.5)], LATER + HOUR)
+    every = [at.isoformat() for at in (AT, LATER, LATER + HOUR)]
+    assert graph.moments("AAPL", "replay", 10) == every
+    assert graph.moments("AAPL", "replay", 2) == every[1:]
+    assert graph.moments("AAPL/mac", "replay", 10, Label.PRODUCT) == every[:2]
+    assert graph.moments("AAPL", "yfinance", 10) == graph.moments("nobody", "replay", 10) == []
+
+
 def companies(*pairs: tuple[str, str, EdgeType, float]) -> list[Edge]:
     return [
         replace(
@@ -215,6 +228,20 @@ def test_the_second_step_reaches_the_neighbours_of_neighbours(graph: GraphStore)
         return [e["tail"] for e in graph.neighbourhood("A", "replay", depth, limit=limit)]
 
     assert (ends(1), ends(2), ends(2, 1)) == (["B"], ["B", "C"], ["B"])
+
+
+def test_what_a_picture_shows_is_the_same_with_less_evidence(graph: GraphStore) -> None:
+    kind = EdgeType.SUPPLIES
+    record(graph, companies(("A", "B", kind, 0.5), ("C", "A", kind, 0.6), ("C", "D", kind, 0.7)))
+    record(graph, companies(("A", "B", kind, 0.4)), LATER)
+    for as_of in (None, AT):
+        whole = graph.neighbourhood("A", "replay", 2, as_of)
+        drawn = graph.neighbourhood("A", "replay", 2, as_of, whole=False)
+        assert len(whole) == (1 if as_of is None else 3)
+        shown = ("key", "confidence", "analyst", "recorded_at")
+        assert drawn == [
+            each | {"evidence": {name: each["evidence"][name] for name in shown}} for each in whole
+        ]
 
 
 def test_links_are_weighted_by_confidence_and_each_pair_comes_once(graph: GraphStore) -> None:

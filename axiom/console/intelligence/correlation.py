@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
 from axiom.console.intelligence.clusters import MOST
 from axiom.console.intelligence.heat import matrix
 from axiom.console.intelligence.reading import Reading, analyst_told
 from axiom.console.live import TOPICS, Topic
-from axiom.console.web import Console, console, page
+from axiom.console.web import Console, console, page, render
 from axiom.model import Correlation
 from axiom.pipelines.correlation import METHODS
 
 router = APIRouter(include_in_schema=False)
-STRONGEST, EXPLAINED, CHOSEN = 100, 20, 30
+STRONGEST, EXPLAINED, LEADERS, CHOSEN = 100, 20, 20, 30
+KEPT = 8  # drawn results, of up to a megabyte each
 Method = Literal["pearson", "spearman"]
 Group = dict[str, Any]
 
@@ -68,16 +71,31 @@ def facts(
     }  # fmt: skip
     if group is None:
         return told
+    pictures, tables = _drawn(reading, tuple(group.items()), tuple(wanted))
+    explained = reading.correlations.explained(found, EXPLAINED)
+    return told | {"pictures": pictures, "tables": tables, "explained": explained}
+
+
+@lru_cache(maxsize=KEPT)
+def _drawn(
+    reading: Reading, key: tuple[tuple[str, Any], ...], wanted: tuple[str, ...]
+) -> tuple[Markup, Markup]:
+    """Draw a result: map and tree, and the tables of pairs. A result never changes."""
+    group = dict(key)
     names, pairs, strongest, part = shown(reading, group, wanted)
     known = sorted({name for pair in pairs for name in (pair.a, pair.b)} & set(names))
-    return told | {
-        "map": matrix(pairs, known), "strongest": strongest, "part": part,
-        "leads": sorted(
-            (c for c in strongest if c.lag and c.lag_q is not None and c.lag_q < 0.05),
-            key=lambda c: c.lag_q or 0.0,
-        )[:20],
-        "explained": reading.correlations.explained(found, EXPLAINED),
-    }  # fmt: skip
+    leads = sorted(
+        (c for c in strongest if c.lag and c.lag_q is not None and c.lag_q < 0.05),
+        key=lambda c: c.lag_q or 0.0,
+    )
+    pictures = render(
+        "intelligence/correlation_pictures.html",
+        map=matrix(pairs, known), group=group, part=part, wanted=wanted,
+    )  # fmt: skip
+    tables = render(
+        "intelligence/correlation_tables.html", strongest=strongest, leads=leads[:LEADERS]
+    )
+    return Markup(pictures), Markup(tables)
 
 
 def tickers_of(text: str) -> list[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,15 +14,15 @@ from fastapi.responses import HTMLResponse
 from axiom.console.intelligence.network import ends, lay_out
 from axiom.console.intelligence.reading import Reading, analyst_told
 from axiom.console.web import console, page, render
-from axiom.errors import AxiomError
+from axiom.errors import AxiomError, ConfigError
+from axiom.inputs import parse_moment
 from axiom.model import EdgeType, Label
+from axiom.stores.graph_around import around
 from axiom.stores.graph_path import LONGEST, explained_path
 
 router = APIRouter(include_in_schema=False)
 EDGES = 90  # drawn; the table has the same
-MOMENTS, CHANGES = 60, 1500
-CLAIMED = tuple(each for each in EdgeType if each is not EdgeType.CORRELATED_WITH)
-SYMMETRIC = (EdgeType.COMPETES_WITH, EdgeType.PARTNERS_WITH, EdgeType.CORRELATED_WITH)
+MOMENTS = 60
 FIGURES = ("pagerank", "degree", "strength")
 TOP = 25
 Text = Annotated[str, Query(max_length=200)]
@@ -36,13 +35,10 @@ def moment(text: str) -> datetime | None:
     Raises:
         HTTPException: it is no moment.
     """
-    if not text:
-        return None
     try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+        return parse_moment(text.replace(" ", "+")) if text else None
+    except ConfigError:
         raise HTTPException(422, f"{text[:40]!r} is no time in ISO 8601") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def resolve(reading: Reading, text: str) -> tuple[str | None, list[dict[str, Any]]]:
@@ -57,42 +53,10 @@ def resolve(reading: Reading, text: str) -> tuple[str | None, list[dict[str, Any
 
 def steps(reading: Reading, key: str, label: Label) -> list[datetime]:
     """Return the last moments at which something changed around a node, oldest first."""
-    rows = reading.graph.timeline(key, reading.market, None, CHANGES, label)
-    return sorted({datetime.fromisoformat(row["at"]) for row in rows})[-MOMENTS:]
-
-
-def around(
-    reading: Reading, key: str, label: Label, types: Sequence[str], depth: int,
-    as_of: datetime | None, limit: int = EDGES,
-) -> tuple[list[dict[str, Any]], Counter[str]]:  # fmt: skip
-    """Return the edges around a node that are of some types, and how many there are of each.
-
-    Each type has its turn, the surest first: correlations, which are many, hide nothing. Of
-    claims that say the same from several sources the surest is there, with their number, `told`.
-    """
-    asked: dict[str, Any] = {"as_of": as_of, "limit": 2 * limit, "label": label}
-    near, market = reading.graph.neighbourhood, reading.market
-    # correlations are many: none of the second step, where they would be all there is
-    found = near(key, market, depth, types=CLAIMED, **asked)
-    found += near(key, market, 1, types=(EdgeType.CORRELATED_WITH,), **asked)
-    claims = Counter(_claim(edge) for edge in found)
-    first = {_claim(edge): edge for edge in reversed(found)}
-    counts = Counter(kind for kind, _, _ in first)
-    turns: Counter[str] = Counter()
-    ordered = []
-    for claim, edge in reversed(first.items()):
-        turns[claim[0]] += 1
-        if not types or claim[0] in types:
-            ordered.append((turns[claim[0]], -edge["evidence"]["confidence"], claim, edge))
-    ordered.sort(key=lambda each: each[:3])
-    return [edge | {"told": claims[claim]} for *_, claim, edge in ordered[:limit]], counts
-
-
-def _claim(edge: dict[str, Any]) -> tuple[str, str, str]:
-    a, b = edge["head"], edge["tail"]
-    if edge["type"] in SYMMETRIC:
-        a, b = min(a, b), max(a, b)
-    return edge["type"], a, b
+    return [
+        datetime.fromisoformat(at)
+        for at in reading.graph.moments(key, reading.market, MOMENTS, label)
+    ]
 
 
 def picture(
@@ -100,7 +64,8 @@ def picture(
     as_of: datetime | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Gather what the picture and its table need."""
-    edges, counts = around(reading, key, label, types, depth, as_of)
+    asked = (reading.graph, reading.market, key, label, types, depth, as_of, EDGES)
+    edges, counts = around(*asked, whole=False)
     return {
         "of": key, "label": label, "types": list(types), "depth": depth, "as_of": as_of,
         "edges": edges, "counts": counts, "network": lay_out(edges, (str(label), key)),

@@ -14,6 +14,7 @@ from axiom.console.intelligence.chart import chart, sparkline, told_action
 from axiom.console.intelligence.reading import Reading
 from axiom.console.live import TOPICS, Topic
 from axiom.console.web import Console, console, page
+from axiom.inputs import as_utc
 from axiom.model import Correlation, Instrument, utcnow
 from axiom.stores.bars import Series, Size
 
@@ -89,12 +90,13 @@ def series(
     since: datetime | None = None, until: datetime | None = None,
 ) -> Series | None:  # fmt: skip
     """Return the last bars of a ticker; None where no price of it is known."""
-    newest = until or reading.newest(ticker)
+    newest = reading.newest(ticker)
     if newest is None:
         return None
     return reading.bars.series(
-        ticker, reading.market, size, since=since, until=newest, adjusted=adjusted, limit=limit
-    )
+        ticker, reading.market, size, since=since and as_utc(since),
+        until=as_utc(until) if until else newest, adjusted=adjusted, limit=limit, newest=newest,
+    )  # fmt: skip
 
 
 def peers(reading: Reading, ticker: str) -> tuple[dict[str, Any] | None, list[Correlation]]:

@@ -26,11 +26,12 @@ WHERE market = %(market)s AND window_days = %(window)s AND method = %(method)s
 SELECT count(*) AS rows, count(*) FILTER (WHERE q < 0.05) AS significant
 FROM correlations WHERE market = %(market)s;
 
--- :groups the newest result of each window and method
+-- :groups the newest result of each window and method; `written_by`: the transaction that wrote
+-- it, so that another result is never taken for it, also not for the same logical time
 SELECT %(market)s AS market, wanted.window_days AS "window", wanted.method, last.logical_at,
-       last.shown_until, last.run_id
+       last.shown_until, last.run_id, last.written_by
 FROM unnest(%(windows)s::int[], %(methods)s::text[]) AS wanted (window_days, method),
-     LATERAL (SELECT logical_at, shown_until, run_id FROM correlations
+     LATERAL (SELECT logical_at, shown_until, run_id, xmin::text AS written_by FROM correlations
               WHERE market = %(market)s AND window_days = wanted.window_days
                 AND method = wanted.method
               ORDER BY logical_at DESC LIMIT 1) AS last;

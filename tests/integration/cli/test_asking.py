@@ -129,6 +129,11 @@ def test_history_top_and_communities_are_shown(filled: Axiom) -> None:
         (["export", "fame", "-o", "x.csv"],
          "export: 'fame' is none of prices, events, correlations, edges"),
         (["export", "prices", "-o", "x.xls"], "--format: 'xls' is none of csv, parquet"),
+        (["graph", "path", "AAPL", "apple"], "'AAPL' and 'apple' are one company, AAPL"),
+        (["export", "prices", "-o", "x.csv", "--as-of", TIME],
+         "--as-of: it is for edges; prices go by --since and --until"),
+        (["export", "edges", "-o", "x.csv", "--since", TIME],
+         "--since, --until: edges are of one moment; name it by --as-of"),
         (["export", "prices", "-o", "away/x.csv"],
          "cannot write beside away/x.csv: No such file or directory"),
     ],
@@ -136,6 +141,21 @@ def test_history_top_and_communities_are_shown(filled: Axiom) -> None:
 def test_a_mistake_is_told_in_one_sentence(filled: Axiom, command: list[str], told: str) -> None:
     said = filled(*command)
     assert (said.code > 0, said.err) == (True, f"axiom: {told}\n")
+
+
+@pytest.mark.parametrize("command", [["graph", "nobody"], ["prices", "ZZZ"]])
+def test_what_is_not_known_has_an_exit_code_of_its_own(filled: Axiom, command: list[str]) -> None:
+    assert filled(*command).code == 4
+
+
+def test_bars_up_to_a_day_to_come_are_the_newest_ones(filled: Axiom) -> None:
+    far = filled("prices", "AAPL", "--until", "9999-12-31T23:59:59Z", "--json").json
+    assert [bar["close"] for bar in far["bars"]] == [10, 11, 12]
+
+
+def test_a_span_without_prices_is_told_in_words(filled: Axiom) -> None:
+    said = ok(filled("prices", "AAPL", "--since", "2099-01-01"))
+    assert said.startswith("No price of AAPL in replay from 2099-01-01 00:00:00 to ")
 
 
 def test_prices_are_shown_with_currency_zone_adjustment_and_gaps(filled: Axiom) -> None:

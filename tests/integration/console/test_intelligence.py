@@ -91,6 +91,17 @@ def graph(here: Settings) -> Iterator[GraphStore]:
     store.close()
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "soon"])
+@pytest.mark.parametrize(
+    "where", ["/graph?of=AAPL", "/graph/path?a=AAPL&b=INTC", "/graph/top?by=degree",
+              "/api/v1/graph?of=AAPL", "/api/v1/graph/path?a=AAPL&b=INTC"],
+)  # fmt: skip
+def test_a_moment_outside_the_calendar_is_refused(
+    client: TestClient, graph: GraphStore, where: str, at: str
+) -> None:
+    assert client.get(f"{where}&as_of={quote(at)}").status_code == 422
+
+
 def test_the_picture_is_of_the_moment_that_is_asked_for(
     client: TestClient, graph: GraphStore
 ) -> None:
@@ -313,6 +324,23 @@ def test_an_address_that_is_no_web_page_is_not_linked(
     assert "javascript:" not in client.get(f"/events/{bad.id}").text
 
 
+def test_bars_up_to_a_day_to_come_are_the_newest_ones(
+    client: TestClient, postgres: Postgres
+) -> None:
+    fill_prices(postgres)
+    newest = client.get("/api/v1/prices/AAPL/bars").json()["bars"][-1]
+    for until in ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59"):
+        told = client.get(f"/api/v1/prices/AAPL/bars?until={until}").json()
+        assert told["bars"][-1] == newest
+    for span in (
+        "since=0001-01-01",
+        "until=0001-01-01",
+        "since=9999-12-31",
+        "since=0001-01-01&limit=1",
+    ):
+        assert client.get(f"/api/v1/prices/AAPL/bars?{span}").status_code == 200
+
+
 # --- correlation ---
 
 
@@ -341,6 +369,17 @@ def test_the_map_has_a_colour_number_and_title_for_each_pair_and_changes_say_who
     [change] = client.get("/api/v1/correlations/changes").json()
     assert (change["analyst"], change["r"]) == ("imitation of x", 0.8)
     assert client.get("/api/v1/correlations?window=61").status_code == 404
+
+
+def test_a_result_that_is_computed_anew_is_drawn_anew(
+    client: TestClient, postgres: Postgres
+) -> None:
+    """Also for the same logical time, by the same run: what is drawn is kept."""
+    for r in (0.8, 0.7):
+        found = [pair("AAPL", "MSFT", r)]
+        CorrelationStore(postgres).replace("replay", AT, AT, found, [], "run-1")
+        for _ in range(2):
+            assert f"AAPL and MSFT: r +{r:.2f}" in client.get("/correlation").text
 
 
 def test_a_large_universe_is_shown_in_part(client: TestClient, postgres: Postgres) -> None:
