@@ -17,7 +17,7 @@ import redis
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.cli import costs
-from axiom.config import Settings
+from axiom.config import Settings, load_settings
 from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, ConfigError, Refused, ServiceDown
 from axiom.paid import Usage
 from axiom.resilience.rate_limit import Costs, Wait
@@ -366,6 +366,15 @@ def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
 
 
 # --- what a person sets ---
+
+
+def test_a_key_with_a_line_end_is_a_key_and_one_that_cannot_be_sent_stops_the_start(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude = Claude(settings(ANTHROPIC_API_KEY=f" {fake.key}\n"))
+    assert claude.gateway(question()).text
+    with pytest.raises(ConfigError, match=r"ANTHROPIC_API_KEY: .* copy it again$"):
+        load_settings(ANTHROPIC_API_KEY="sk-first\nsk-second")
 
 
 def test_a_model_without_a_price_stops_the_start(settings: Make) -> None:
