@@ -23,6 +23,7 @@ from axiom.paid import Usage
 from axiom.resilience.rate_limit import Costs, Wait
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
+from tests.fakes.time_limit import ended_after
 from tests.fakes.told_service import MESSAGE, Reply, ToldService, refusing, saying, told_service
 from tests.integration.analysts.conftest import question, spent_usd
 from tests.integration.analysts.test_gateway import booked_usd, calls, until
@@ -347,6 +348,20 @@ def test_who_asks_what_another_asks_does_not_wait_for_the_whole_call(
     asking.join()
     assert claude.gateway(question()).known
     assert len(fake.books()) == 1
+
+
+def test_who_is_ended_while_it_waits_to_ask_keeps_no_other_from_it(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude, other = Claude(settings()), Claude(settings())
+    claude.gateway(question("what has all be imported"))
+    claude.book._sql["ask"] += "; SELECT pg_sleep(0.3)"
+    with pytest.raises(TimeoutError), ended_after(0.1):
+        claude.gateway(question())
+    with pytest.raises(Refused, match="may be asking"):  # it was booked: that is told at once
+        other.gateway(question())
+    other.book._db.execute("DELETE FROM calls WHERE state = 'open'")
+    assert other.gateway(question()).text
 
 
 def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
