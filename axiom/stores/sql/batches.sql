@@ -41,9 +41,11 @@ ORDER BY due_at, question_hash;
 UPDATE batch_questions SET reason = %(reason)s
 WHERE question_hash = %(question_hash)s AND state = 'queued';
 
--- :lock keep a live call from the same questions; leave out what one is asking at this moment
+-- :lock keep a live call from the same questions; leave out what one is asking at this moment, and
+-- what one was answered whose answer cannot be seen yet (see :ask in calls.sql)
 SELECT hash FROM unnest(%(hashes)s::text[]) AS hash
-WHERE pg_try_advisory_xact_lock(hashtextextended('question/' || hash, 0));
+WHERE pg_try_advisory_xact_lock(hashtextextended('question/' || hash, 0))
+  AND pg_try_advisory_xact_lock(hashtextextended('kept/question/' || hash, 0));
 
 -- :begin say that these are about to be handed in, and book their calls at their worst; a call
 -- has the submission's name for a batch, so that no sweep takes it for one whose process died

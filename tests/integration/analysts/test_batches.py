@@ -245,6 +245,21 @@ def test_what_is_asked_live_at_this_moment_is_left_out(claude: Claude, fake: Fak
     assert (rows(claude), items(fake)) == ([], [])
 
 
+def test_what_was_answered_live_and_cannot_be_seen_yet_is_left_out(
+    claude: Claude, fake: FakeClaude
+) -> None:
+    put(claude, question())
+    other = Claude(claude._settings)
+    name = claude.gateway.name_of(question())
+    with other.book._db.transaction() as cursor:  # as `:kept`, before it is committed
+        key = f"kept/question/{name}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (key,))
+        elsewhere(desk(claude).work)
+    assert [row["state"] for row in rows(claude)] == ["queued"]
+    work(claude)
+    assert_books_agree(claude, fake)
+
+
 def test_the_budget_holds_back_and_a_raised_one_lets_go(make: Any, fake: FakeClaude) -> None:
     enough_for_one = Decimal("0.0004")
     claude = make(claude_run_usd=enough_for_one)
