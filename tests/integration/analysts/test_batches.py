@@ -277,6 +277,18 @@ def test_a_live_call_that_was_withdrawn_meanwhile_does_not_have_two_calls_named_
     assert ask(claude, question()).text
 
 
+def test_an_address_that_knows_nothing_has_no_batch_given_up(make: Any, fake: FakeClaude) -> None:
+    claude = make()
+    put(claude, question())
+    work(claude, rounds=1)
+    wrong = make(ANTHROPIC_BASE_URL=f"{fake.base_url}/elsewhere")
+    desk(wrong).work()
+    assert [row["state"] for row in rows(claude)] == ["submitted"]
+    work(claude)
+    assert len(items(fake)) == 1
+    assert_books_agree(claude, fake)
+
+
 def test_the_budget_holds_back_and_a_raised_one_lets_go(make: Any, fake: FakeClaude) -> None:
     enough_for_one = Decimal("0.0004")
     claude = make(claude_run_usd=enough_for_one)
