@@ -53,6 +53,8 @@ def told(settings: Make) -> Iterator[Callable[..., tuple[Claude, ToldService]]]:
         b"<html>maintenance</html>", b"{broken", b"{}", b"null",
         MESSAGE | {"content": None}, MESSAGE | {"usage": None}, MESSAGE | {"model": 7},
         MESSAGE | {"usage": {"input_tokens": None, "output_tokens": 1}},
+        MESSAGE | {"usage": {"input_tokens": -5, "output_tokens": 1}},
+        MESSAGE | {"usage": {"input_tokens": 1, "output_tokens": 3_000_000_000}},
     ],
 )  # fmt: skip
 def test_an_answer_that_is_no_message_counts_as_paid_and_is_put_off(told: Any, body: Any) -> None:
