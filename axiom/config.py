@@ -175,6 +175,14 @@ class Settings(BaseSettings):
             raise ConfigError("AXIOM_ALERT_TO", "is set, but AXIOM_SMTP_URL is not; set it too")
         return self
 
+    @field_validator("anthropic_api_key")
+    @classmethod
+    def _plain(cls, key: SecretStr) -> SecretStr:
+        value = key.get_secret_value().strip()  # a file ends in a line end
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("holds a character that no key has; copy it again")
+        return SecretStr(value)
+
     @field_validator("console_password")
     @classmethod
     def _long_enough(cls, password: SecretStr) -> SecretStr:

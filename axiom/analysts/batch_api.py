@@ -113,6 +113,7 @@ class BatchApi:
             try:
                 return _listed(self._batches.retrieve(batch_id))
             except anthropic.NotFoundError:
+                self._batches.list(limit=1)  # of a wrong address nothing is found: it is not gone
                 return None
 
     def since(self, moment: datetime) -> list[Listed]:

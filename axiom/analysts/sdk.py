@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from axiom.analysts.question import Question
@@ -15,6 +15,7 @@ from axiom.paid import Usage
 
 SERVICE_RETRY_S, CREDIT_RETRY_S = 10.0, 300.0
 LONGEST_RETRY_S = 600.0  # what a service asks for beyond it is an error of the service
+MOST_TOKENS = 10**8  # more than any answer uses: it is none
 NOT_MADE = frozenset((500, 503, 529))  # any other of 500 and up is a proxy's, which cannot know
 
 
@@ -50,7 +51,7 @@ def read_message(message: Any) -> Message:
     """Return what a message says; the SDK checks nothing of it.
 
     Raises:
-        AttributeError, TypeError: it is no message.
+        AttributeError, TypeError, ValueError: it is no message.
     """
     text = "".join(block.text for block in message.content if block.type == "text")
     said = Message(
@@ -58,6 +59,8 @@ def read_message(message: Any) -> Message:
     )
     if not (type(said.id) is type(said.stop_reason) is type(said.model) is str):
         raise TypeError("a message's id, model and stop reason are words")
+    if not all(0 <= tokens <= MOST_TOKENS for tokens in astuple(said.usage)):
+        raise ValueError("it cannot have used so many tokens")
     return said
 
 

@@ -86,6 +86,7 @@ class BatchStore:
                     "submission_id": submission_id,
                     "hashes": [call.question_hash for call in going],
                     "call_ids": [call.id for call in going],
+                    "attempts": [call.attempt for call in going],
                 },
             )
             return [(by_id[row["call_id"]], row["request"]) for row in map(dict, cursor)]

@@ -51,7 +51,11 @@ class CallBook:
         """
         asked = _row(draft) | {"key": f"question/{draft.question_hash}", "lease_s": lease_s}
         look = self._db.planned("known_of", self._sql["known_of"])
-        row = self._db.query(f"{self._sql['ask']}; {look}", asked)[0]
+        try:
+            row = self._db.query(f"{self._sql['ask']}; {look}", asked)[0]
+        except BaseException:  # a time limit too: the lock outlives what was asked after it
+            self._db.close()
+            raise
         limits = {scope: Decimal(usd) for scope, usd in (row["limits"] or {}).items()}
         self._held.key = asked["key"]
         try:

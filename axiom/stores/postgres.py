@@ -218,8 +218,8 @@ class Postgres:
 
     @contextmanager
     def _whole(self, cursor: Cursor) -> Iterator[None]:
-        cursor.execute(self._begin)
         try:
+            cursor.execute(self._begin)  # a time limit may end it here, when it has begun
             yield
         except BaseException:
             if not cursor.connection.closed:

@@ -10,6 +10,7 @@ import pytest
 from axiom.errors import ConfigError, StoreUnavailable
 from axiom.stores.postgres import Jsonb, Postgres, RolledBackPostgres, migrate
 from tests.fakes.threads import at_once
+from tests.fakes.time_limit import ended_after
 
 pytestmark = pytest.mark.contract
 INSERT = "INSERT INTO pipelines (pipeline, pause_reason) VALUES (%s, %s)"
@@ -143,6 +144,16 @@ def test_a_transaction_whose_connection_dies_half_way_leaves_nothing(
     with pytest.raises(StoreUnavailable):
         insert_and(db, lambda: cut(Postgres(postgres_url), db))
     assert db.query(COUNT) == [{"n": 0}]
+
+
+def test_a_transaction_that_is_ended_as_it_begins_is_not_left_open(
+    db: Postgres, postgres_url: str
+) -> None:
+    db._begin = "BEGIN; SELECT pg_sleep(0.3)"
+    with pytest.raises(TimeoutError), ended_after(0.1):
+        insert_and(db, lambda: None)
+    db.execute(INSERT, ("graph", None))
+    assert Postgres(postgres_url).query(COUNT) == [{"n": 1}]
 
 
 def test_migrations_run_once_though_two_start_together(postgres_url: str) -> None:

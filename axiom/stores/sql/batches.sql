@@ -31,7 +31,8 @@ WHERE (state = 'queued' AND (asked_at < clock_timestamp() - %(unasked)s::interva
 -- :queued what may be handed in, the oldest first, with the id that its next call will have
 SELECT question_hash, pipeline, run_id, step, subjects, prompt, model, worst_usd, imitation, reason,
        EXTRACT(epoch FROM clock_timestamp() - due_at)::float8 AS age_s,
-       1 + (SELECT count(*) FROM calls c WHERE c.question_hash = q.question_hash) AS attempt
+       1 + (SELECT coalesce(max(c.attempt), 0) FROM calls c
+            WHERE c.question_hash = q.question_hash) AS attempt
 FROM batch_questions q
 WHERE state = 'queued' AND imitation = %(imitation)s AND due_at <= clock_timestamp()
   AND NOT EXISTS (SELECT FROM answers a WHERE a.question_hash = q.question_hash)
@@ -41,9 +42,11 @@ ORDER BY due_at, question_hash;
 UPDATE batch_questions SET reason = %(reason)s
 WHERE question_hash = %(question_hash)s AND state = 'queued';
 
--- :lock keep a live call from the same questions; leave out what one is asking at this moment
+-- :lock keep a live call from the same questions; leave out what one is asking at this moment, and
+-- what one was answered whose answer cannot be seen yet (see :ask in calls.sql)
 SELECT hash FROM unnest(%(hashes)s::text[]) AS hash
-WHERE pg_try_advisory_xact_lock(hashtextextended('question/' || hash, 0));
+WHERE pg_try_advisory_xact_lock(hashtextextended('question/' || hash, 0))
+  AND pg_try_advisory_xact_lock(hashtextextended('kept/question/' || hash, 0));
 
 -- :begin say that these are about to be handed in, and book their calls at their worst; a call
 -- has the submission's name for a batch, so that no sweep takes it for one whose process died
@@ -51,16 +54,16 @@ WITH taken AS (
     UPDATE batch_questions q
     SET state = 'submitting', submission_id = %(submission_id)s, batch_id = NULL, reason = NULL,
         begun_at = clock_timestamp(), call_id = given.call_id
-    FROM unnest(%(hashes)s::text[], %(call_ids)s::text[]) AS given (question_hash, call_id)
+    FROM unnest(%(hashes)s::text[], %(call_ids)s::text[], %(attempts)s::int[])
+         AS given (question_hash, call_id, attempt)
     WHERE q.question_hash = given.question_hash AND q.state = 'queued'
       AND NOT EXISTS (SELECT FROM answers a WHERE a.question_hash = q.question_hash)
-    RETURNING q.*
+    RETURNING q.*, given.attempt
 ), booked AS (
     INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
                        worst_usd, imitation, batch_id)
-    SELECT call_id, question_hash,
-           1 + (SELECT count(*) FROM calls c WHERE c.question_hash = taken.question_hash),
-           pipeline, run_id, step, subjects, prompt, model, worst_usd, imitation, submission_id
+    SELECT call_id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
+           worst_usd, imitation, submission_id
     FROM taken
 )
 SELECT call_id, request FROM taken ORDER BY due_at, question_hash;

@@ -245,6 +245,50 @@ def test_what_is_asked_live_at_this_moment_is_left_out(claude: Claude, fake: Fak
     assert (rows(claude), items(fake)) == ([], [])
 
 
+def test_what_was_answered_live_and_cannot_be_seen_yet_is_left_out(
+    claude: Claude, fake: FakeClaude
+) -> None:
+    put(claude, question())
+    other = Claude(claude._settings)
+    name = claude.gateway.name_of(question())
+    with other.book._db.transaction() as cursor:  # as `:kept`, before it is committed
+        key = f"kept/question/{name}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (key,))
+        elsewhere(desk(claude).work)
+    assert [row["state"] for row in rows(claude)] == ["queued"]
+    work(claude)
+    assert_books_agree(claude, fake)
+
+
+def test_a_live_call_that_was_withdrawn_meanwhile_does_not_have_two_calls_named_alike(
+    claude: Claude, fake: FakeClaude
+) -> None:
+    put(claude, question())
+    name = claude.gateway.name_of(question())
+    live = make_call(question(), name, attempt=1, imitation=True)
+    claude.book.begin(live)
+    [waiting] = claude.queue.queued()  # its number is counted while a live call is booked
+    claude.book.withdraw(live)
+    claude.queue.begin("submission-1", [waiting.call])
+    desk(claude)._again(waiting.call, "expired")
+    [again] = claude.queue.queued()
+    assert again.call.id != waiting.call.id
+    work(claude)
+    assert ask(claude, question()).text
+
+
+def test_an_address_that_knows_nothing_has_no_batch_given_up(make: Any, fake: FakeClaude) -> None:
+    claude = make()
+    put(claude, question())
+    work(claude, rounds=1)
+    wrong = make(ANTHROPIC_BASE_URL=f"{fake.base_url}/elsewhere")
+    desk(wrong).work()
+    assert [row["state"] for row in rows(claude)] == ["submitted"]
+    work(claude)
+    assert len(items(fake)) == 1
+    assert_books_agree(claude, fake)
+
+
 def test_the_budget_holds_back_and_a_raised_one_lets_go(make: Any, fake: FakeClaude) -> None:
     enough_for_one = Decimal("0.0004")
     claude = make(claude_run_usd=enough_for_one)

@@ -17,12 +17,13 @@ import redis
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.cli import costs
-from axiom.config import Settings
+from axiom.config import Settings, load_settings
 from axiom.errors import AxiomError, BreakerOpen, BudgetSpent, ConfigError, Refused, ServiceDown
 from axiom.paid import Usage
 from axiom.resilience.rate_limit import Costs, Wait
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
+from tests.fakes.time_limit import ended_after
 from tests.fakes.told_service import MESSAGE, Reply, ToldService, refusing, saying, told_service
 from tests.integration.analysts.conftest import question, spent_usd
 from tests.integration.analysts.test_gateway import booked_usd, calls, until
@@ -52,6 +53,8 @@ def told(settings: Make) -> Iterator[Callable[..., tuple[Claude, ToldService]]]:
         b"<html>maintenance</html>", b"{broken", b"{}", b"null",
         MESSAGE | {"content": None}, MESSAGE | {"usage": None}, MESSAGE | {"model": 7},
         MESSAGE | {"usage": {"input_tokens": None, "output_tokens": 1}},
+        MESSAGE | {"usage": {"input_tokens": -5, "output_tokens": 1}},
+        MESSAGE | {"usage": {"input_tokens": 1, "output_tokens": 3_000_000_000}},
     ],
 )  # fmt: skip
 def test_an_answer_that_is_no_message_counts_as_paid_and_is_put_off(told: Any, body: Any) -> None:
@@ -349,6 +352,20 @@ def test_who_asks_what_another_asks_does_not_wait_for_the_whole_call(
     assert len(fake.books()) == 1
 
 
+def test_who_is_ended_while_it_waits_to_ask_keeps_no_other_from_it(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude, other = Claude(settings()), Claude(settings())
+    claude.gateway(question("what has all be imported"))
+    claude.book._sql["ask"] += "; SELECT pg_sleep(0.3)"
+    with pytest.raises(TimeoutError), ended_after(0.1):
+        claude.gateway(question())
+    with pytest.raises(Refused, match="may be asking"):  # it was booked: that is told at once
+        other.gateway(question())
+    other.book._db.execute("DELETE FROM calls WHERE state = 'open'")
+    assert other.gateway(question()).text
+
+
 def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
     claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,6 +383,15 @@ def test_a_call_that_was_lost_with_its_row_is_booked_all_the_same(
 
 
 # --- what a person sets ---
+
+
+def test_a_key_with_a_line_end_is_a_key_and_one_that_cannot_be_sent_stops_the_start(
+    settings: Make, fake: FakeClaude
+) -> None:
+    claude = Claude(settings(ANTHROPIC_API_KEY=f" {fake.key}\n"))
+    assert claude.gateway(question()).text
+    with pytest.raises(ConfigError, match=r"ANTHROPIC_API_KEY: .* copy it again$"):
+        load_settings(ANTHROPIC_API_KEY="sk-first\nsk-second")
 
 
 def test_a_model_without_a_price_stops_the_start(settings: Make) -> None:
