@@ -16,7 +16,9 @@ from axiom.analytics.pairs import FIELDS, compute_pairs
 from axiom.analytics.significance import lags_of
 from tests.unit.analytics.columns import Array, tables
 
-CLOSE = 0.99  # innovations closer than this leave 1 - r^2, and what is divided by it, few digits
+CLOSE = (
+    0.99  # above, 1 - r^2 has few digits, of the columns or their innovations; so what it divides
+)
 
 
 def innovations(x: Array) -> Array:
@@ -66,7 +68,8 @@ def judge(x: Array, y: Array, method: str) -> dict[str, float]:
     n_test = max(n / max(wild, 1) / inflation(a, b), 4)
     p = 2 * stats.t.sf(abs(c) * np.sqrt((n_test - 2) / (1 - c**2)), n_test - 2)
     p = max(p, 0.05) if low <= 0 <= high else p
-    return dict(zip((*FIELDS, "close"), (r, n, n_eff, low, high, p, abs(c) > CLOSE), strict=True))
+    close = max(abs(c), abs(r)) > CLOSE
+    return dict(zip((*FIELDS, "close"), (r, n, n_eff, low, high, p, close), strict=True))
 
 
 def compare(x: Array, method: str) -> int:
