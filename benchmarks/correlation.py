@@ -1,12 +1,12 @@
 """Correlations of N instruments over 500 days, 3% of them missing: time and peak memory.
 
 In one run, on the same cores: pandas' `DataFrame.corr`; one dense matrix product of the same
-shape, `X.T @ X`, which is the limit (NumPy does half of the multiplications, since it sees
-that the result is symmetric; `A.T @ X` with A another matrix does all of them); Pearson with
-n; and the full output: r, n, effective n, interval, p, q and shrinkage. Memory is the peak of
-a process of its own, above what it held before, in matrices of N x N doubles. All take turns,
-pandas once, and the median counts. Where other work shares the cores, the ratio of processor
-times says more than that of wall times.
+shape, `A.T @ X`, and `X.T @ X`, of which NumPy does half of the multiplications, since it
+sees that the result is symmetric (all is given in both); Pearson with n; and the full output:
+r, n, effective n, interval, p, q and shrinkage. Memory is the peak of a process of its own,
+above what it held before, in matrices of N x N doubles. All take turns, pandas once, and the
+median counts. Where other work shares the cores, the ratio of processor times says more than
+that of wall times.
 
     python benchmarks/correlation.py [N ...]
 """
@@ -57,7 +57,7 @@ def dense(x: Array) -> Any:
 
 
 def general(x: Array) -> Any:
-    return x[::-1].copy().T @ x
+    return x[0].T @ x[1]
 
 
 WORK: dict[str, Callable[[Array], Any]] = {
@@ -67,14 +67,16 @@ WORK: dict[str, Callable[[Array], Any]] = {
 
 
 def filled(name: str, x: Array) -> Array:
-    return np.nan_to_num(x) if name in ("X.T @ X", "A.T @ X") else x
+    if name == "A.T @ X":
+        return np.nan_to_num(np.stack([x[::-1], x]))
+    return np.nan_to_num(x) if name == "X.T @ X" else x
 
 
 def times(size: int) -> dict[str, tuple[float, float]]:
     """Median wall and processor seconds."""
     x, spent = draw(size), dict[str, list[tuple[float, float]]]()
-    for work in WORK.values():
-        work(np.nan_to_num(draw(30)))  # imports
+    for name, work in WORK.items():
+        work(filled(name, draw(30)))  # imports
     for turn in range(11 if size <= 2000 else 5):
         for name, work in WORK.items():
             if turn and name == "pandas":
@@ -97,7 +99,7 @@ def peak(name: str, size: int) -> float:
 
 
 def tell_peak(name: str, size: int) -> None:
-    WORK[name](np.nan_to_num(draw(600)))  # imports, and the threads' own memory
+    WORK[name](filled(name, draw(600)))  # imports, and the threads' own memory
     x = filled(name, draw(size))
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
     before = resident("VmRSS")
@@ -112,13 +114,20 @@ def resident(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
+def of(spent: dict[str, tuple[float, float]], unit: str, name: str) -> str:
+    """How many of one work another takes, by wall and by processor time."""
+    (wall, cpu), (each, each_cpu) = spent[name], spent[unit]
+    return f"{wall / each:10.1f}x{cpu / each_cpu:7.1f}x"
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--peak"]:
         tell_peak(sys.argv[2], int(sys.argv[3]))
         return
     sizes = [int(each) for each in sys.argv[1:]] or SIZES
     print(f"{DAYS} days, {MISSING:.0%} missing\n")
-    print(f"{'N':>5} {'':11}{'ms':>8}{'CPU ms':>9}{'/ X.T @ X':>11}{'(CPU)':>8}"
+    print(f"{'N':>5} {'':11}{'ms':>8}{'CPU ms':>9}{'/ A.T @ X':>11}{'(CPU)':>8}"
+          f"{'/ X.T @ X':>11}{'(CPU)':>8}"
           f"{'pandas / it':>13}{'MB':>6}{'/ N x N':>8}")  # fmt: skip
     for size in sizes:
         spent = times(size)
@@ -126,7 +135,7 @@ def main() -> None:
             memory = peak(name, size)
             print(
                 f"{size:>5} {name:11}{wall * 1e3:8.1f}{cpu * 1e3:9.1f}"
-                f"{wall / spent['X.T @ X'][0]:10.1f}x{cpu / spent['X.T @ X'][1]:7.1f}x"
+                f"{of(spent, 'A.T @ X', name)}{of(spent, 'X.T @ X', name)}"
                 f"{spent['pandas'][0] / wall:12.1f}x{memory:6.0f}"
                 f"{memory * 2**20 / 8 / size**2:8.1f}",
                 flush=True,

@@ -37,22 +37,24 @@ def compute_winsorised(values: ArrayLike, width: float = WIDTH) -> Array:
 def compute_innovations(values: ArrayLike) -> Array:
     """Return what is left of winsorised columns after an autoregression on the day before.
 
-    (T, N) in and out, NaN where missing. A missing day before counts as the mean, so no
-    further day is lost. Two series whose own past moves them look correlated more often
-    than chance allows; their innovations do not. Source: Haugh, J. Am. Stat. Assoc. 71,
-    1976; Box and Jenkins, Time Series Analysis, 1970, ch. 11 ("prewhitening").
+    (T, N) in and out, NaN where missing, in units of the winsorised column's deviation. A
+    missing day before counts as the mean, so no further day is lost. Two series whose own
+    past moves them look correlated more often than chance allows; their innovations do not.
+    Source: Haugh, J. Am. Stat. Assoc. 71, 1976; Box and Jenkins, Time Series Analysis, 1970,
+    ch. 11 ("prewhitening").
     """
-    import bottleneck
     import numpy as np
 
+    from axiom.analytics.correlation import standardise
     from axiom.analytics.significance import compute_autocorrelation
 
     x = compute_winsorised(values)
-    x -= np.nan_to_num(bottleneck.nanmean(x, axis=0))
-    filled = np.nan_to_num(x)
+    filled = np.empty(x.shape)
+    absent, *_ = standardise(x, filled)
+    found = np.where(absent, np.nan, filled)
     if len(x) > 1:
-        x[1:] -= compute_autocorrelation(filled, 1)[:, 0] * filled[:-1]
-    return x
+        found[1:] -= compute_autocorrelation(filled, 1)[:, 0] * filled[:-1]
+    return found
 
 
 def _medians(x: Array) -> Array:

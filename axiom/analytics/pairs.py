@@ -44,14 +44,30 @@ class Side:
 
     columns: Columns
     known: Known
-    tested: Array  # their innovations, of mean zero and mean square one, zero where missing
-    squares: Array  # of the innovations; powers are in single precision, plenty for a factor
-    cubes: Array  # (2T, N): their third powers, and below them the innovations
-    turned: Array  # (2T, N): the innovations, and below them their third powers
+    powers: Array  # (3T, N): innovations of mean square one, their cubes, and they once more
+    squares: Array  # of the innovations, (T, N); all are zero where missing
 
-    def rows(self, part: slice) -> Known:
-        """What is known of some of the columns."""
-        return Known(self.known.memory[part], self.known.rest[part], self.known.fourth[part])
+    @property
+    def tested(self) -> Array:
+        """The innovations, (T, N)."""
+        return self.powers[: len(self.squares)]
+
+    @property
+    def turned(self) -> Array:
+        """The innovations, and below them their cubes, (2T, N)."""
+        return self.powers[: 2 * len(self.squares)]
+
+    @property
+    def cubes(self) -> Array:
+        """Their cubes, and below them the innovations, (2T, N)."""
+        return self.powers[len(self.squares) :]
+
+    def part(self, these: slice) -> Side:
+        """Some of the columns, but for `columns`, which has them all."""
+        known = Known(
+            *(each[these] for each in (self.known.memory, self.known.rest, self.known.fourth))
+        )
+        return Side(self.columns, known, self.powers[:, these], self.squares[:, these])
 
 
 def prepare_side(values: Array, method: str) -> Side:
@@ -59,19 +75,17 @@ def prepare_side(values: Array, method: str) -> Side:
     import numpy as np
 
     x = ranks.rank_columns(values) if method == "spearman" else values
-    columns, tested = prepare(x), np.empty(x.shape)
+    columns, lags = prepare(x), lags_of(len(x))
+    powers = np.empty((3, *x.shape))
+    tested, cubes, again = powers
     _, counts, _ = standardise(compute_innovations(x), tested)
-    length, lags = len(x), lags_of(len(x))
-    cubes, turned = np.empty((2, 2 * length, x.shape[1]), dtype=np.float32)
-    cubes[length:] = turned[:length] = single = tested.astype(np.float32)
-    double = tested * tested
-    squares = double.astype(np.float32)
-    np.multiply(squares, single, out=cubes[:length])
-    turned[length:] = cubes[:length]
-    fourth = np.einsum("ti,ti->i", double, double) / np.maximum(counts, 1)
+    squares = tested * tested
+    np.multiply(squares, tested, out=cubes)
+    np.copyto(again, tested)
+    fourth = np.einsum("ti,ti->i", squares, squares) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
     known = Known(memory, compute_autocorrelation(tested, lags), fourth)
-    return Side(columns, known, tested, squares, cubes, turned)
+    return Side(columns, known, powers.reshape(3 * len(x), x.shape[1]), squares)
 
 
 def compute_pairs(
@@ -104,13 +118,15 @@ def compute_pairs(
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
-        for start, block in _tile(parts[i.start], parts[j.start], method, min_n, scratch, more):
+        sides = parts[i.start, i.stop], parts[j.start, j.stop]
+        for start, block in _tile(*sides, method, min_n, scratch, more):
+            begins = j.stop - block.shape[2]
             for place in range(block.shape[1]):
                 row = i.start + start + place
                 first = max(j.start, row + 1)
                 at = base[row - rows.start] + first - max(columns.start, row + 1)
                 to = slice(at, at + max(j.stop - first, 0))
-                found[:, to] = block[:, place, first - j.start :]
+                found[:, to] = block[:, place, first - begins :]
 
     on_all_processors(fill, _tiles(rows, columns))
     return dict(zip(FIELDS, found, strict=True))
@@ -141,12 +157,12 @@ def _places(rows: slice, columns: slice) -> Array:
     return np.concatenate([[0], np.cumsum(np.maximum(widths, 0))])
 
 
-def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, Side]:
-    pieces = {cut.start: cut for part in (rows, columns) for cut in cuts(part)}
-    found: dict[int, Side] = {}
+def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[tuple[int, int], Side]:
+    pieces = {(cut.start, cut.stop): cut for part in (rows, columns) for cut in cuts(part)}
+    found: dict[tuple[int, int], Side] = {}
 
     def fill(cut: slice) -> None:
-        found[cut.start] = prepare_side(x[:, cut], method)
+        found[cut.start, cut.stop] = prepare_side(x[:, cut], method)
 
     on_all_processors(fill, list(pieces.values()))
     return found
@@ -155,18 +171,19 @@ def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[int, S
 def _tile(
     left: Side, right: Side, method: str, min_n: int, scratch: Scratch, more: Scratch
 ) -> Iterator[tuple[int, Array]]:
-    """Give all `FIELDS` of a tile, (fields, rows, N right), from a row on, until all are given."""
+    """Give all `FIELDS` of a tile, (fields, rows, N right), from a row on, until all are given.
+
+    Of a tile on the diagonal the columns before the strip's first row are left out.
+    """
     import numpy as np
 
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    tested = left.tested.T @ right.tested
-    wild, odd = left.squares.T @ right.squares, left.cubes.T @ right.turned
     for rows in strips(len(r)):
-        some = left.rows(rows)
-        products = tested[rows], wild[rows], odd[rows]
-        found = r[rows], n[rows], *_judged(some, right, r[rows], n[rows], products, method)
+        there = slice(rows.start if left is right else 0, None)
+        some, others, of = left.part(rows), right.part(there), (rows, there)
+        found = r[of], n[of], *_judged(some, others, r[of], n[of], method)
         block = more.blocks(len(FIELDS), found[0].shape)
         for field, values in zip(block, found, strict=True):
             np.copyto(field, values)
@@ -177,29 +194,30 @@ def _tile(
 
 
 def _judged(
-    left: Known, right: Side, r: Array, n: Array, products: tuple[Array, ...], method: str
+    left: Side, right: Side, r: Array, n: Array, method: str
 ) -> tuple[Array, Array, Array, Array]:
-    """Return `n_eff`, `low`, `high` and `p` of some rows of a tile; the products are used up."""
+    """Return `n_eff`, `low`, `high` and `p` of a strip of a tile."""
     import numpy as np
 
-    tested, wild, odd = products
-    length, known = len(right.tested), right.known
+    tested, odd = left.tested.T @ right.tested, left.cubes.T @ right.turned
+    wild = left.squares.T @ right.squares
+    length, one, other = len(right.squares), left.known, right.known
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 / n
         tested *= share
         np.clip(tested, -1.0, 1.0, out=tested)
         squared = tested * tested
         rest = 1 - squared
-        wild = wild * share
-        odd = share * odd
+        wild *= share
+        odd *= share
         odd *= tested
-        by = _tail(left, known, odd, squared, rest, wild)
-        by *= compute_inflation(left.memory, known.memory, length)
+        by = _tail(one, other, odd, squared, rest, wild)
+        by *= compute_inflation(one.memory, other.memory, length)
         n_eff = n * rest
-        n_test = n_eff / _tail_without(left, known, squared, rest, wild)
+        n_test = n_eff / _tail_without(one, other, squared, rest, wild)
         n_eff *= rest
         n_eff /= by
-        n_test /= compute_inflation(left.rest, known.rest, length)
+        n_test /= compute_inflation(one.rest, other.rest, length)
     np.fmax(n_eff, LEAST_N, out=n_eff)
     np.fmax(n_test, LEAST_N, out=n_test)
     p = compute_p_value(tested, n_test)

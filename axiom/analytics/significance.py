@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from axiom.analytics.tiles import on_all_processors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054
 LAGS = 20  # of autocorrelation; fewer in short windows
 _BELOW_ONE = 1 - 2.0**-53
+_LONG = 1 << 17  # of what is sorted: threads take longer to begin
 LEAST_N = 4.0  # an effective sample size is never below
 
 
@@ -183,9 +188,9 @@ def _ordered(p: Array) -> tuple[Array, Array]:
     key = (p + 0.0).view(np.int64)  # no -0.0
     key &= ~places
     key |= np.arange(len(p))
-    key.sort()
+    _sort(key)
     order = key & places
-    ranked = p[order]
+    ranked = p.take(order, mode="clip")  # all are there: without it, each is looked at first
     if (ranked[1:] < ranked[:-1]).any():
         key &= ~places
         alike = np.zeros(len(key) + 1, dtype=bool)
@@ -194,6 +199,17 @@ def _ordered(p: Array) -> tuple[Array, Array]:
         order[at] = order[at[np.lexsort((ranked[at], key[at]))]]
         ranked[at] = p[order[at]]
     return order, ranked
+
+
+def _sort(key: Array) -> None:
+    """Sort a long vector in place, a stretch on each processor."""
+    import numpy as np
+
+    count = (os.cpu_count() or 1) if len(key) > _LONG else 1
+    ends = [len(key) * part // count for part in range(count + 1)]
+    if count > 1:
+        key.partition(ends[1:-1])
+    on_all_processors(np.ndarray.sort, [key[a:b] for a, b in pairwise(ends)])
 
 
 def compute_break(

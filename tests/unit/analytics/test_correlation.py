@@ -134,11 +134,12 @@ def test_all_that_is_said_of_a_pair_is_sound_whatever_the_columns(method: str, x
     assert ((found["p"] >= 0) & (found["p"] <= 1))[known].all()
 
 
-def test_a_tile_is_that_part_of_the_whole() -> None:
+@pytest.mark.parametrize("rows", [slice(4, 12), slice(8, 12), slice(8, 30)])
+def test_a_tile_is_that_part_of_the_whole(rows: slice) -> None:
     x = np.random.default_rng(9).normal(size=(60, 30))
     whole = compute_pairs(x)
     i, j = pair_places(slice(0, 30), slice(0, 30))
-    part = compute_pairs(x, rows=slice(4, 12), columns=slice(8, 25))
-    here = (i >= 4) & (i < 12) & (j >= 8) & (j < 25)
+    part = compute_pairs(x, rows=rows, columns=slice(8, 25))
+    here = (i >= rows.start) & (i < rows.stop) & (j >= 8) & (j < 25)
     for field in FIELDS:
         np.testing.assert_allclose(part[field], whole[field][here], rtol=1e-13)
