@@ -25,6 +25,7 @@ LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt
 TYPES_HELD = HERE / "types_held.txt"
 MORE_COMPANIES = HERE / "linking_universe.json"
 HOW = {"=": "same words", "~": "light edit", "%": "other words"}
+NEAR_DUPLICATES = ("same words", "light edit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,15 @@ class NoveltyScore:
     @property
     def lost_share(self) -> float:
         return self.lost / self.stories
+
+    @property
+    def near_duplicates(self) -> tuple[int, int]:
+        """Return how many near-duplicates proper were found, of how many.
+
+        They are told in the same words, or lightly edited; not freely in other words.
+        """
+        told = [self.by_how.get(how, (0, 0)) for how in NEAR_DUPLICATES]
+        return sum(found for found, _ in told), sum(of for _, of in told)
 
 
 def measure_novelty(told: list[Told], embed: Callable[..., Any]) -> NoveltyScore:

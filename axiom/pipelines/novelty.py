@@ -95,6 +95,8 @@ class Stories:
     ) -> None:
         """Remember a telling."""
         key = exact_key(text)
+        if self.by_key.get(key) == event_id:
+            return  # the same words again tell nothing more
         told = Told(text, event_id, read(self.canonical(text)), stored, vector)
         if key not in self.by_key:
             self._wordings.insert(len(self.told), _minhash(key))
@@ -232,5 +234,6 @@ def _alike(
     if not own:
         return
     cosines = vectors[:place] @ vectors[place]
-    for index in np.argsort(-cosines)[:NEIGHBOURS]:
+    nearest = np.argpartition(-cosines, min(NEIGHBOURS, place - 1))[:NEIGHBOURS]
+    for index in nearest[np.argsort(-cosines[nearest])]:
         yield own[index][1], float(cosines[index])
