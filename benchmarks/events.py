@@ -113,6 +113,18 @@ def types() -> dict[str, dict[str, float]]:
     return found
 
 
+def unrelated(path: str) -> tuple[int, int]:
+    """Return how many headlines of many days are taken for repeats of others, of how many."""
+    import train_sentiment
+
+    from axiom.analysts.embedding import embed
+    from tests.labelled import Told, measure_novelty
+
+    texts = train_sentiment.load_split(path)[2][:1000]
+    told = [Told(text, n, "first", 0, "") for n, text in enumerate(texts)]
+    return measure_novelty(told, embed).lost, len(told)
+
+
 def novelty() -> dict[str, dict[str, Any]]:
     from axiom.analysts.embedding import embed
     from tests.labelled import (
@@ -215,6 +227,9 @@ def main() -> None:
     found["novelty"] = novelty()
     bounds = {"found": "0.95", "edited": "0.95", "lost": "0.02"}
     show("novelty", found["novelty"], bounds)
+    if paths:
+        lost, of = found["unrelated_lost"] = unrelated(paths[0])
+        print(f"taken for repeats, of {of:,} headlines of four months: {lost}")
     found["linking"] = linking()
     show("linking", found["linking"], {"precision": "0.95", "recall": "0.95"})
     found["analyst_per_s"], found["analyst_per_s_by_clock"] = speed()
