@@ -2,11 +2,11 @@
 
     python benchmarks/events.py [labelled_headlines.csv.gz] [--json]
 
-Speeds are of one thread, per second of its processor's time. The first table needs the
-"Twitter Financial News Sentiment" training set (MIT by its card), which is not shipped;
-it is split as `scripts/train_sentiment.py` splits it, so that the shipped weights are
-measured on the fifth that they never saw. Without it only the sets in tests/data/events
-and axiom/data/facts.jsonl are measured. About a minute.
+Speeds are of one thread, per second of its processor's time and by the clock. The first
+table needs the "Twitter Financial News Sentiment" training set (MIT by its card), which is
+not shipped; it is split as `scripts/train_sentiment.py` splits it, so that the shipped
+weights are measured on the fifth that they never saw. Without it only the sets in
+tests/data/events and axiom/data/facts.jsonl are measured. About a minute.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # figures are of one thread
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 FACTS = ROOT / "axiom" / "data" / "facts.jsonl"
-BOUNDS = {"accuracy": "0.84", "macro_f1": "0.78", "calibration_error": "0.05", "per_s": "2,000"}
+BOUNDS = {"accuracy": "0.84", "macro_f1": "0.78", "calibration_error": "0.05"}
+BOUNDS |= {"per_s": "2,000", "per_s_by_clock": "2,000"}
 
 
 def plain_tfidf(texts: Sequence[str], labels: Any) -> Callable[[list[str]], Any]:
@@ -63,10 +64,11 @@ def sentiment(path: str) -> dict[str, dict[str, float]]:
         ("plain TF-IDF", plain_tfidf(texts, labels)),
         ("lexicon", lexicon),
     ):
-        began = time.process_time()
+        began, clock = time.process_time(), time.perf_counter()
         said = predict(aside)
-        took = time.process_time() - began
-        found[name] = train_sentiment.scores(said, truth) | {"per_s": len(aside) / took}
+        took, waited = time.process_time() - began, time.perf_counter() - clock
+        speeds = {"per_s": len(aside) / took, "per_s_by_clock": len(aside) / waited}
+        found[name] = train_sentiment.scores(said, truth) | speeds
     return found
 
 
@@ -111,6 +113,18 @@ def types() -> dict[str, dict[str, float]]:
     return found
 
 
+def unrelated(path: str) -> tuple[int, int]:
+    """Return how many headlines of many days are taken for repeats of others, of how many."""
+    import train_sentiment
+
+    from axiom.analysts.embedding import embed
+    from tests.labelled import Told, measure_novelty
+
+    texts = train_sentiment.load_split(path)[2][:1000]
+    told = [Told(text, n, "first", 0, "") for n, text in enumerate(texts)]
+    return measure_novelty(told, embed).lost, len(told)
+
+
 def novelty() -> dict[str, dict[str, Any]]:
     from axiom.analysts.embedding import embed
     from tests.labelled import (
@@ -135,10 +149,13 @@ def novelty() -> dict[str, dict[str, Any]]:
     found = {}
     for name, parts in sets.items():
         score = together([measure_novelty(part, embed) for part in parts])
+        near, near_of = score.near_duplicates
+        free, free_of = score.by_how["other words"]
         found[name] = {
             "stories": score.stories, "repeats": score.repeats, "found": score.found_share,
             "lost": score.lost_share,
-            **{how: right / of for how, (right, of) in score.by_how.items()},
+            "edited": near / near_of if near_of else None,
+            "other words": free / free_of,
         }  # fmt: skip
     return found
 
@@ -154,8 +171,11 @@ def linking() -> dict[str, dict[str, float]]:
     return found
 
 
-def speed() -> float:
-    """Headlines a second through the whole local analyst: sentiment, type, companies."""
+def speed() -> tuple[float, float]:
+    """Headlines through the whole local analyst, per second of its processor's time and of a clock.
+
+    Sentiment, type and companies. The clock's figure is lower where other work shares the core.
+    """
     from datetime import UTC, datetime
 
     from axiom.analysts.local import LocalAnalyst
@@ -168,9 +188,9 @@ def speed() -> float:
     told = [Headline(each["headline"], datetime(2026, 1, 5, tzinfo=UTC), "a") for each in facts()]
     asked = [(each, finder.find(each)) for each in told * 3]
     analyst.classify(asked[:10])
-    began = time.process_time()
+    began, clock = time.process_time(), time.perf_counter()
     analyst.classify(asked)
-    return len(asked) / (time.process_time() - began)
+    return len(asked) / (time.process_time() - began), len(asked) / (time.perf_counter() - clock)
 
 
 def show(title: str, rows: dict[str, dict[str, Any]], bounds: dict[str, str] | None = None) -> None:
@@ -205,11 +225,18 @@ def main() -> None:
     found["types"] = types()
     show("event types", found["types"])
     found["novelty"] = novelty()
-    show("novelty", found["novelty"], {"found": "0.95", "lost": "0.02"})
+    bounds = {"found": "0.95", "edited": "0.95", "lost": "0.02"}
+    show("novelty", found["novelty"], bounds)
+    if paths:
+        lost, of = found["unrelated_lost"] = unrelated(paths[0])
+        print(f"taken for repeats, of {of:,} headlines of four months: {lost}")
     found["linking"] = linking()
     show("linking", found["linking"], {"precision": "0.95", "recall": "0.95"})
-    found["analyst_per_s"] = speed()
-    print(f"the whole local analyst: {found['analyst_per_s']:,.0f} headlines a second")
+    found["analyst_per_s"], found["analyst_per_s_by_clock"] = speed()
+    print(
+        f"the whole local analyst: {found['analyst_per_s']:,.0f} headlines per second of processor,"
+        f" {found['analyst_per_s_by_clock']:,.0f} by the clock (bound: 2,000)"
+    )
     if "--json" in sys.argv:
         print(json.dumps(found))
 

@@ -19,12 +19,13 @@ from axiom.providers.universe import load_universe
 HERE = Path(__file__).parent / "data" / "events"
 STORIES_TUNE, STORIES_HELD = HERE / "stories_tune.txt", HERE / "stories_held.txt"
 STORIES_MORE = HERE / "stories_tune_more.txt"
-STORIES_FRESH = HERE / "stories_fresh.txt"
+STORIES_FRESH, UNRELATED = HERE / "stories_fresh.txt", HERE / "stories_unrelated.txt"
 FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"
 MORE_COMPANIES = HERE / "linking_universe.json"
 HOW = {"=": "same words", "~": "light edit", "%": "other words"}
+NEAR_DUPLICATES = ("same words", "light edit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,15 @@ class NoveltyScore:
     @property
     def lost_share(self) -> float:
         return self.lost / self.stories
+
+    @property
+    def near_duplicates(self) -> tuple[int, int]:
+        """Return how many near-duplicates proper were found, of how many.
+
+        They are told in the same words, or lightly edited; not freely in other words.
+        """
+        told = [self.by_how.get(how, (0, 0)) for how in NEAR_DUPLICATES]
+        return sum(found for found, _ in told), sum(of for _, of in told)
 
 
 def measure_novelty(told: list[Told], embed: Callable[..., Any]) -> NoveltyScore:

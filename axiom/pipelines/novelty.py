@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR = 0.70  # Jaccard index of two wordings' letter runs
-SAME = 0.85  # likeness of a headline to the tellings of a story
+SAME = 0.80  # likeness of a headline to the tellings of a story
 RELATED = 0.55  # cosine of two events of one story line
 NEIGHBOURS = 12  # stored events that a headline is compared with, the nearest first
 CLOSEST_SHARE = 0.6  # of the closest telling in a story's likeness; the rest is their mean
@@ -95,6 +95,8 @@ class Stories:
     ) -> None:
         """Remember a telling."""
         key = exact_key(text)
+        if self.by_key.get(key) == event_id:
+            return  # the same words again tell nothing more
         told = Told(text, event_id, read(self.canonical(text)), stored, vector)
         if key not in self.by_key:
             self._wordings.insert(len(self.told), _minhash(key))
@@ -232,5 +234,6 @@ def _alike(
     if not own:
         return
     cosines = vectors[:place] @ vectors[place]
-    for index in np.argsort(-cosines)[:NEIGHBOURS]:
+    nearest = np.argpartition(-cosines, min(NEIGHBOURS, place - 1))[:NEIGHBOURS]
+    for index in nearest[np.argsort(-cosines[nearest])]:
         yield own[index][1], float(cosines[index])
