@@ -131,6 +131,7 @@ def novelty() -> dict[str, dict[str, Any]]:
         STORIES_FRESH,
         STORIES_HELD,
         STORIES_MORE,
+        STORIES_OTHER,
         STORIES_TUNE,
         facts_by_week,
         measure_novelty,
@@ -139,6 +140,7 @@ def novelty() -> dict[str, dict[str, Any]]:
     )
 
     sets = {
+        "other hand": [stories(STORIES_OTHER)],
         "held": [stories(STORIES_HELD)],
         "fresh": [stories(STORIES_FRESH)],
         "tune": [stories(STORIES_TUNE)],

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent / "data" / "events"
 STORIES_TUNE, STORIES_HELD = HERE / "stories_tune.txt", HERE / "stories_held.txt"
 STORIES_MORE = HERE / "stories_tune_more.txt"
 STORIES_FRESH, UNRELATED = HERE / "stories_fresh.txt", HERE / "stories_unrelated.txt"
+STORIES_OTHER = HERE / "stories_other.txt"  # by another hand
 FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"
