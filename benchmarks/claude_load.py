@@ -67,6 +67,7 @@ def make_app() -> Any:
     from axiom.celery import app
     from axiom.flow import Context, Each, Flow
     from axiom.model import PIPELINES, Cadence
+    from axiom.params import Param
     from axiom.tasks import watch
     from axiom.tasks.base import register
 
@@ -79,7 +80,13 @@ def make_app() -> Any:
     def close(ctx: Context[Any]) -> Any:
         return len(ctx.inputs["ask"])
 
-    flow = Flow(PIPELINE, plan, Each("plan", ask), close)
+    params = [
+        Param("numbers", list[int], "of the questions", []),
+        Param("model", str, "who is asked", SMALL),
+        Param("max_tokens", int, "of an answer", 1000),
+        Param("output_tokens", int, "how long an answer is", 100),
+    ]
+    flow = Flow(PIPELINE, plan, Each("plan", ask), close, params=params)
     axiom.tasks.claude.GRACE_S = float(os.environ["LOAD_GRACE_S"])
     app.conf.imports = ("axiom.tasks.watch",)
     app.conf.task_routes = app.conf.task_routes | {f"axiom.tasks.{PIPELINE}.ask": "claude"}
@@ -168,7 +175,8 @@ class Load:
             until(ready.exists, 60, "a ready worker")
         numbers = range(-4 * WORKERS * THREADS, 0)
         warm = self.send(numbers, model=SMALL, max_tokens=50, output_tokens=20)
-        self.wait_ended([warm], 60)
+        if not self.wait_ended([warm], 60)["succeeded"]:
+            raise RuntimeError(f"no worker works; see {self.servers.data_dir / 'logs'}")
 
     def begin(self, latency: Any = LATENCY, **settings: Any) -> None:
         """Forget the scenario before; the workers are idle, and stay."""
@@ -371,13 +379,12 @@ def budget(load: Load, *, short: bool) -> list[Figure]:
     with suppress(TimeoutError):
         until(lambda: _all_asked(load, run, tasks), 120)
         until(_quiet(load, 5), 60)  # several looks at the budget
-        # one that looks at this very moment is running
-        until(lambda: not Counter(step["state"] for step in load.steps([run]))["running"], 30)
+    seen = _at_rest(load, run)
     spent = usd(sum(row["nano_dollars"] for row in load.paid()))
     answered = len(load.paid())
     steps = Counter(
         "deferred" if (step["error"] or "").startswith("deferred: the budget") else step["state"]
-        for step in load.steps([run])
+        for step in seen
     )
     load.book.set_limit("day", Decimal(10), by="benchmark")
     states = load.wait_ended([run], 120)
@@ -400,6 +407,15 @@ def budget(load: Load, *, short: bool) -> list[Figure]:
 def _all_asked(load: Load, run: str, tasks: int) -> bool:
     over = ("succeeded", "failed", "retrying")
     return sum(step["state"] in over for step in load.steps([run])) == tasks
+
+
+def _at_rest(load: Load, run: str) -> list[dict[str, Any]]:
+    """Return the steps in a moment in which none looks at the budget, which is to be running."""
+    deadline = time.monotonic() + 30
+    while True:
+        steps = load.steps([run])
+        if not any(step["state"] == "running" for step in steps) or time.monotonic() > deadline:
+            return steps
 
 
 def _quiet(load: Load, for_s: float) -> Callable[[], bool]:
