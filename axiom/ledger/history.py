@@ -244,7 +244,7 @@ class History:
         )
 
     def pulse(self) -> list[Pulse]:
-        """Return the active runs, and those that ended within the last half minute."""
+        """Return active runs and backfills, and those that ended within the last half minute."""
         return [
             Pulse(row["id"], row["pipeline"], row["state"], row["signature"] or "")
             for row in self._query("pulse")

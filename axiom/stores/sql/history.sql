@@ -134,4 +134,8 @@ LEFT JOIN LATERAL (
                      count(*) FILTER (WHERE state = 'succeeded'),
                      count(*) FILTER (WHERE state = 'failed')) AS signature
     FROM steps WHERE steps.run_at = runs.created_at AND steps.run_id = runs.id
-      AND runs.ended_at IS NULL) AS counted ON true;
+      AND runs.ended_at IS NULL) AS counted ON true
+UNION ALL  -- a backfill ends after the last of its runs
+(SELECT id, pipeline, state, ended_at, claimed::text FROM backfills
+ WHERE state = 'running' OR ended_at > statement_timestamp() - interval '30 seconds'
+ ORDER BY created_at DESC LIMIT 200);
