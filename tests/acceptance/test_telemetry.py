@@ -143,8 +143,10 @@ def tool(name: str) -> str:
     folder = os.environ.get("AXIOM_TEST_PROMETHEUS")
     found = f"{folder}/{name}" if folder else shutil.which(name)
     if not found and not os.environ.get("AXIOM_TEST_REQUIRE_REAL"):
-        # a laptop need not have Prometheus; where it is required, that it is absent fails below
-        pytest.skip(f"no {name} here; .ci/prometheus.sh brings it")
+        pytest.skip(
+            f"a laptop need not have {name} (.ci/prometheus.sh brings it); where"
+            " AXIOM_TEST_REQUIRE_REAL is set, as in CI, its absence fails below"
+        )
     assert found, f"{name} is required here (AXIOM_TEST_REQUIRE_REAL) and not there"
     return found
 

@@ -23,8 +23,10 @@ def chromium() -> Iterator[Any]:
     """Debian's, headless: `apt-get install chromium`. A laptop without it skips, CI does not."""
     if not CHROMIUM.exists():
         assert not os.environ.get("AXIOM_TEST_REQUIRE_REAL"), f"{CHROMIUM} is required here"
-        # a laptop need not have a browser; where it is required, that it is absent failed above
-        pytest.skip(f"there is no {CHROMIUM}")
+        pytest.skip(
+            f"a laptop need not have {CHROMIUM} (.ci/chromium.sh brings it); where"
+            " AXIOM_TEST_REQUIRE_REAL is set, as in CI, its absence failed above"
+        )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
