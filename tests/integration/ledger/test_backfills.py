@@ -8,6 +8,7 @@ import pytest
 
 from axiom.errors import ConfigError, NotNow, UnknownRun
 from axiom.ledger.backfills import Backfill, Backfills
+from axiom.ledger.history import History
 from axiom.ledger.ledger import Ledger
 from axiom.ledger.schedules import Default, Schedules
 from axiom.ledger.slots import parse_catch_up, parse_slots
@@ -67,6 +68,20 @@ def test_a_range_is_run_oldest_first_a_few_at_a_time_each_once(
     assert (done.state, done.total, done.claimed, done.existed) == ("done", 12, 12, 0)
     assert done.states == {"succeeded": 12}
     assert backfills.running() == []
+
+
+def test_its_end_after_its_last_run_is_a_change_of_its_own(
+    backfills: Backfills, ledger: Ledger, postgres: Postgres
+) -> None:
+    history = History(postgres)
+    made = ask(backfills, hours=1 / 12)
+    [claimed] = backfills.advance(made.id, 5)
+    ledger.close(claimed.run_id, RunState.SUCCEEDED)
+    before = set(history.pulse())
+    backfills.advance(made.id, 5)
+    assert [(each.run_id, each.state) for each in set(history.pulse()) - before] == [
+        (made.id, "done")
+    ]
 
 
 def test_what_has_its_run_is_counted_and_not_run_again(
