@@ -5,14 +5,11 @@ One ticker that fails does not sink the others; a Yahoo that fails does.
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -23,18 +20,25 @@ from axiom.providers.replay import render_profile
 from axiom.providers.rss import Rss
 from axiom.providers.universe import Universe
 from axiom.providers.yahoo import Yahoo
+from axiom.providers.yahoo_answers import (
+    MINUTE,
+    SOURCE,
+    STALE,
+    parse_actions,
+    parse_bars,
+    parse_news,
+    parse_quotes,
+    reading,
+)
 
 QUOTE_URL = "https://query1.finance.yahoo.com/v7/finance/quote"
 CHART_URL = "https://query2.finance.yahoo.com/v8/finance/chart/"
 PROFILE_URL = "https://query2.finance.yahoo.com/v10/finance/quoteSummary/"
 NEWS_URL = "https://finance.yahoo.com/xhr/ncp?queryRef=latestNews&serviceKey=ncp_fin"
 NO_BARS = "Data doesn't exist"  # Yahoo's words for a range in which nothing was traded
-MINUTE = timedelta(minutes=1)
-STALE = timedelta(minutes=15)
 WARM_UP = "400d"
 CATCH_UP = timedelta(days=6)  # Yahoo gives minute bars of eight days at most
 ACTIONS_SPAN = "1mo"  # asked for each day, so a day that was missed is made good
-CLOSE = time(16)  # of a day, on the exchange's clock
 NEWS_AGE = timedelta(hours=24)
 NEWS_COUNT = 10
 T = TypeVar("T")
@@ -47,7 +51,7 @@ class Live:
     `session` is for tests: what requests to Yahoo are sent with.
     """
 
-    name = "yfinance"
+    name = SOURCE
 
     def __init__(self, settings: Settings, universe: Universe, session: Any = None) -> None:
         self._settings, self._universe = settings, universe
@@ -88,7 +92,7 @@ class Live:
             answer = self._yahoo.get(
                 f"{len(part)} quotes", QUOTE_URL, symbols=",".join(part), formatted="false"
             )
-            with _reading("quotes"):
+            with reading("quotes"):
                 rows += answer["quoteResponse"]["result"] or []
         if not rows:
             raise ProviderDataError(f"Yahoo gave no quote for {len(tickers)} tickers")
@@ -187,7 +191,7 @@ class Live:
         answer = self._yahoo.get(
             ticker, PROFILE_URL + ticker, modules="assetProfile,quoteType", formatted="false"
         )
-        with _reading(f"the profile of {ticker}"):
+        with reading(f"the profile of {ticker}"):
             result = answer["quoteSummary"]["result"] or [{}]
             kind, info = result[0].get("quoteType") or {}, result[0].get("assetProfile") or {}
             name = kind.get("longName") or kind.get("shortName")
@@ -232,7 +236,7 @@ class Live:
     def _news(self, ticker: str) -> list[Headline]:
         body = {"serviceConfig": {"snippetCount": NEWS_COUNT, "s": [ticker]}}
         answer = self._yahoo.post(f"the news of {ticker}", NEWS_URL, body)
-        with _reading(f"the news of {ticker}"):
+        with reading(f"the news of {ticker}"):
             rows = answer["data"]["tickerStream"]["stream"] or []
             return parse_news([row for row in rows if not row.get("ad")], ticker)
 
@@ -270,169 +274,3 @@ def _ask_each(
     if errors and not answers:
         raise next(iter(errors.values()))
     return answers, errors
-
-
-@contextmanager
-def _reading(about: str) -> Iterator[None]:
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise ProviderDataError(
-            f"Yahoo answers about {about} in a form that is not known"
-        ) from error
-
-
-def parse_quotes(
-    rows: Sequence[Json], open_at: datetime | None
-) -> tuple[list[Quote], list[Rejected]]:
-    """Part Yahoo's rows into quotes and what cannot be one.
-
-    While the market is open (`open_at`), a price older than a quarter of an hour is stale.
-    """
-    good: list[Quote] = []
-    bad: list[Rejected] = []
-    for row in rows:
-        if reason := _fault(row, open_at):
-            bad.append(Rejected(reason, Live.name, row))
-        else:
-            good.append(_quote(row))
-    return good, bad
-
-
-def _fault(row: Json, open_at: datetime | None) -> str | None:
-    if not isinstance(row, dict) or not isinstance(row.get("symbol"), str):
-        return "no symbol"
-    if _number(row.get("regularMarketPrice")) is None:
-        return "price is not a finite number"
-    try:
-        at = datetime.fromtimestamp(row["regularMarketTime"], UTC)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        return "no market time"
-    if open_at and open_at - at > STALE:
-        return f"stale: observed at {at:%Y-%m-%d %H:%M} UTC"
-    return None
-
-
-def _quote(row: Mapping[str, Any]) -> Quote:
-    return Quote(
-        ticker=row["symbol"],
-        price=float(row["regularMarketPrice"]),
-        observed_at=datetime.fromtimestamp(row["regularMarketTime"], UTC),
-        source=Live.name,
-        currency=row.get("currency") or "USD",
-        open=_number(row.get("regularMarketOpen")),
-        high=_number(row.get("regularMarketDayHigh")),
-        low=_number(row.get("regularMarketDayLow")),
-        volume=_number(row.get("regularMarketVolume")),
-    )
-
-
-def _number(value: Json) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
-def parse_bars(
-    answer: Mapping[str, Any], ticker: str, *, daily: bool, wanted: Callable[[datetime], bool]
-) -> tuple[list[Quote], list[Rejected]]:
-    """Part the wanted bars of a chart into quotes and what cannot be one.
-
-    A bar is stamped with its end, since its close was not known before. Closes are in the
-    shares of today, dividends not taken off. Of bars with one stamp the last counts.
-
-    Raises:
-        ProviderDataError: the chart has another form than the known one.
-    """
-    good: dict[datetime, Quote] = {}
-    bad: list[Rejected] = []
-    with _reading(f"the bars of {ticker}"):
-        chart = answer["chart"]["result"][0]
-        zone = ZoneInfo(chart["meta"]["exchangeTimezoneName"])
-        for bar in _rows(chart):
-            at = _end(bar["timestamp"], zone if daily else None)
-            if not wanted(at):
-                continue
-            price = _number(bar["close"])
-            if not price:
-                bad.append(Rejected("price is not a finite number", Live.name, bar))
-                continue
-            low, high, opened = map(_number, (bar["low"], bar["high"], bar["open"]))
-            good[at] = Quote(
-                ticker, price, at, Live.name, chart["meta"].get("currency") or "USD",
-                open=opened, high=high, low=low, volume=_number(bar["volume"]),
-                bar_s=86_400 if daily else 60,
-            )  # fmt: skip
-    return list(good.values()), bad
-
-
-def _rows(chart: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    columns = {"timestamp": chart.get("timestamp") or []}
-    if columns["timestamp"]:
-        columns |= chart["indicators"]["quote"][0]
-    for values in zip(*columns.values(), strict=True):
-        yield {"ticker": chart["meta"]["symbol"]} | dict(zip(columns, values, strict=True))
-
-
-def _end(timestamp: float, zone: ZoneInfo | None) -> datetime:
-    if zone is None:
-        return datetime.fromtimestamp(timestamp, UTC) + MINUTE
-    day = datetime.fromtimestamp(timestamp, zone).date()
-    return datetime.combine(day, CLOSE, zone).astimezone(UTC)
-
-
-def parse_actions(answer: Mapping[str, Any], ticker: str) -> list[CorporateAction]:
-    """Return a chart's splits and dividends; what cannot be one is left out.
-
-    Raises:
-        ProviderDataError: the chart has another form than the known one.
-    """
-    with _reading(f"the splits and dividends of {ticker}"):
-        chart = answer["chart"]["result"][0]
-        zone, events = ZoneInfo(chart["meta"]["exchangeTimezoneName"]), chart.get("events") or {}
-        currency = chart["meta"].get("currency") or "USD"
-        found = [
-            (row, "dividend", _number(row.get("amount")), currency)
-            for row in (events.get("dividends") or {}).values()
-        ]
-        found += [
-            (row, "split", _ratio(row), None) for row in (events.get("splits") or {}).values()
-        ]
-        return [
-            CorporateAction(
-                ticker, kind, datetime.fromtimestamp(row["date"], zone).date(), amount, Live.name,
-                paid_in,
-            )
-            for row, kind, amount, paid_in in found
-            if amount and amount > 0
-        ]  # fmt: skip
-
-
-def _ratio(row: Mapping[str, Any]) -> float | None:
-    shares, before = _number(row.get("numerator")), _number(row.get("denominator"))
-    return shares / before if shares and before else None
-
-
-def parse_news(rows: Sequence[Mapping[str, Any]], ticker: str) -> list[Headline]:
-    """Return the headlines of Yahoo's news rows; those without title or date are left out."""
-    contents = [row.get("content") or {} for row in rows]
-    return [
-        Headline(
-            text=content["title"],
-            published_at=published_at,
-            source=(content.get("provider") or {}).get("displayName") or "Yahoo",
-            url=(content.get("canonicalUrl") or {}).get("url") or "",
-            summary=content.get("summary") or "",
-            tickers=(ticker,),
-        )
-        for content in contents
-        if content.get("title") and (published_at := _moment(content.get("pubDate")))
-    ]
-
-
-def _moment(told: Json) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(told)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

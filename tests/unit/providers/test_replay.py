@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from axiom.errors import ReplayEnded
-from axiom.providers.live import parse_news, parse_quotes
 from axiom.providers.replay import WARM_UP, Replay
+from axiom.providers.yahoo_answers import parse_news, parse_quotes
 
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
