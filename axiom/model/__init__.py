@@ -1,0 +1,96 @@
+"""The things that Axiom speaks of. Frozen, without I/O; by subject in four modules.
+
+Times ending in `_at` are aware UTC. Money is in the currency named beside it.
+`market` says which world a row belongs to (`replay` or `yfinance`): rows of
+different markets are never mixed in a result.
+"""
+
+from axiom.model.findings import (
+    ALLOWED_ENDS,
+    COMPARISON,
+    Classification,
+    Correlation,
+    Edge,
+    EdgeType,
+    Event,
+    EventType,
+    Label,
+    NodeRef,
+    Reading,
+    Said,
+    Sentiment,
+    T,
+    Telling,
+)
+from axiom.model.ledger import (
+    PIPELINES,
+    Attempt,
+    Cadence,
+    Claim,
+    Run,
+    RunState,
+    SkipCode,
+    Started,
+    StepRow,
+    StepState,
+)
+from axiom.model.market import (
+    CorporateAction,
+    Headline,
+    Instrument,
+    Profile,
+    Quote,
+    Rejected,
+)
+from axiom.model.values import (
+    Json,
+    chunked,
+    content_hash,
+    floor_time,
+    one_line,
+    storable,
+    to_json,
+    utcnow,
+)
+
+__all__ = [
+    "ALLOWED_ENDS",
+    "COMPARISON",
+    "PIPELINES",
+    "Attempt",
+    "Cadence",
+    "Claim",
+    "Classification",
+    "CorporateAction",
+    "Correlation",
+    "Edge",
+    "EdgeType",
+    "Event",
+    "EventType",
+    "Headline",
+    "Instrument",
+    "Json",
+    "Label",
+    "NodeRef",
+    "Profile",
+    "Quote",
+    "Reading",
+    "Rejected",
+    "Run",
+    "RunState",
+    "Said",
+    "Sentiment",
+    "SkipCode",
+    "Started",
+    "StepRow",
+    "StepState",
+    "T",
+    "Telling",
+    "chunked",
+    "content_hash",
+    "floor_time",
+    "one_line",
+    "storable",
+    "to_json",
+    "utcnow",
+]
