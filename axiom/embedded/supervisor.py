@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -118,11 +118,12 @@ class Supervisor:
         """Return all that `take_over` needs in what this process is after an `exec`, as JSON."""
         return [
             {
-                "program": vars_of(child.program), "pid": child.process.pid,
-                "returncode": child.process.poll(), "started_s": child.started_s,
+                "program": asdict(child.program) | {"cwd": cwd and str(cwd)},
+                "pid": child.process.pid, "returncode": child.process.poll(), "started_s": child.started_s,
                 "deaths": child.deaths, "due_s": child.due_s,
             }
             for child in self._children.values()
+            for cwd in [child.program.cwd]
         ]  # fmt: skip
 
     def take_over(self, handed: Iterable[Mapping[str, Any]]) -> None:
@@ -202,12 +203,6 @@ def _die_with_parent(number: int, parent: int) -> Callable[[], None]:
                 os._exit(1)
 
     return ask
-
-
-def vars_of(program: Program) -> dict[str, Any]:
-    """Return a program as JSON."""
-    told = {each.name: getattr(program, each.name) for each in fields(program)}
-    return told | {"env": dict(program.env), "cwd": str(program.cwd) if program.cwd else None}
 
 
 def as_user(user: str | None) -> dict[str, Any]:

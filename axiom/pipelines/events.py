@@ -151,10 +151,11 @@ class Services(Protocol):
 
 
 def fetch_headlines(ctx: Context[Services]) -> Json:
-    """Fetch what became public since the last run that ended well, or for as long as was said."""
-    hours = ctx.params.get("hours")
-    since = ctx.logical_at - timedelta(hours=hours) if hours else None
-    since = since or ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
+    """Fetch what became public since the last run that ended well, or longer if that was said."""
+    since = ctx.services.history.previous(ctx.pipeline, ctx.logical_at)
+    if since and (hours := ctx.params.get("hours")):
+        # never later: the next run goes on from this one, and would miss what lies between
+        since = min(since, ctx.logical_at - timedelta(hours=hours))
     fetched = ctx.services.headlines.fetch_headlines(since, ctx.logical_at)
     found = [_storable(headline) for headline in fetched]
     unique = {headline.id: headline for headline in found if headline.text.strip()}
@@ -279,7 +280,7 @@ FLOW = Flow(
         Param(
             "hours",
             float,
-            "look back so far; 0: to the last run that ended well",
+            "look back at least so far; always to the last run that ended well",
             0.0,
             least=0,
             most=24 * 90,
