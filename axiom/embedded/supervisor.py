@@ -119,8 +119,8 @@ class Supervisor:
         return [
             {
                 "program": asdict(child.program) | {"cwd": cwd and str(cwd)},
-                "pid": child.process.pid, "returncode": child.process.poll(), "started_s": child.started_s,
-                "deaths": child.deaths, "due_s": child.due_s,
+                "pid": child.process.pid, "returncode": child.process.poll(),
+                "started_s": child.started_s, "deaths": child.deaths, "due_s": child.due_s,
             }
             for child in self._children.values()
             for cwd in [child.program.cwd]
