@@ -18,29 +18,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import threading
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-BIN = Path(sys.executable).parent
-PASSWORD = "a password for a benchmark"
-PAGES, RUNNING_S, STEP_S = 50, 20.0, 0.4
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.harness.console_pages import NAMES, PAGES, Browser, Followed, follow, open_pages
+from benchmarks.harness.console_server import console
+
+RUNNING_S, STEP_S = 20.0, 0.4
 LIMIT_MS, LIVE_LIMIT_S, LIMIT_MB = 300, 1.0, 120
-CHROMIUM = "/usr/bin/chromium"
-NAMES = ("ingestion", "graph", "events", "correlation")
 
 SEED = """
 INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, plan, created_at, started_at,
@@ -65,76 +61,6 @@ SELECT md5('call' || n), md5(n::text), 1, 'graph', md5((4 * n + 1)::text), 'step
        'claude-haiku-5-5', 'answered', 0.01, 0.001, false, now() - n * interval '28 seconds'
 FROM generate_series(1, %(runs)s / 8) AS n;
 """
-
-
-def until(true: Any, what: str, timeout_s: float = 60) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := true()):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited {timeout_s:.0f} s for {what}")
-        time.sleep(0.05)
-    return found
-
-
-@dataclass
-class Served:
-    """A console that runs, and a login to it."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-    cookie: str = ""
-
-    def get(self, path: str) -> tuple[float, int]:
-        """Return seconds and bytes of a page."""
-        request = urllib.request.Request(self.url + path, headers={"Cookie": self.cookie})
-        began_s = time.perf_counter()
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            size = len(answer.read())
-        return time.perf_counter() - began_s, size
-
-    def log_in(self) -> None:
-        """Get a cookie."""
-
-        class Stay(urllib.request.HTTPRedirectHandler):
-            def redirect_request(self, *_: Any) -> None:
-                return None
-
-        form = urllib.parse.urlencode({"name": "axiom", "password": PASSWORD}).encode()
-        try:
-            urllib.request.build_opener(Stay).open(f"{self.url}/login", form, timeout=10)
-        except urllib.error.HTTPError as answer:
-            if answer.code != 303:
-                raise
-            self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
-
-    def pss_mb(self) -> float:
-        """Its memory; pages that processes share count once."""
-        import psutil
-
-        return float(psutil.Process(self.process.pid).memory_full_info().pss / 2**20)
-
-
-@contextmanager
-def console(data_dir: Path) -> Iterator[Served]:
-    from axiom.embedded.servers import free_port
-
-    port, ready = free_port(), data_dir / "console.ready"
-    env = os.environ | {
-        "AXIOM_DATA_DIR": str(data_dir), "AXIOM_CONSOLE_PORT": str(port),
-        "AXIOM_CONSOLE_PASSWORD": PASSWORD, "AXIOM_READY_FILE": str(ready),
-        "AXIOM_LOG_LEVEL": "WARNING",
-    }  # fmt: skip
-    ready.unlink(missing_ok=True)
-    with (data_dir / "console.log").open("wb") as log:
-        process = subprocess.Popen([str(BIN / "axiom"), "console"], env=env, stdout=log, stderr=log)
-    try:
-        until(lambda: ready.exists() or process.poll() is not None, "the console")
-        served = Served(f"http://127.0.0.1:{port}", process)
-        served.log_in()
-        yield served
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 # --- 1. a large ledger ---
@@ -182,32 +108,6 @@ def large_ledger(data_dir: Path, runs: int) -> dict[str, float]:
 # --- 2. live ---
 
 
-@dataclass
-class Followed:
-    """When steps ended, and when pages showed it."""
-
-    ended_s: dict[tuple[str, str], float] = field(default_factory=dict)
-    shown_s: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-
-    def saw(self, html: str, seen: set[tuple[str, str]]) -> None:
-        """Note what a page shows as done for the first time."""
-        run = re.search(r'href="/runs/([0-9a-f-]+)#', html)
-        for step in re.findall(r'data-step="(\w+)" data-state="succeeded"', html):
-            key = (run[1] if run else "", step)
-            if key not in seen:
-                seen.add(key)
-                self.shown_s.setdefault(key, []).append(time.monotonic())
-
-    def delays_s(self) -> list[float]:
-        """Of every page and step. A step that is told before it has ended here is told at once."""
-        return [
-            max(0.0, at - self.ended_s[key])
-            for key, each in self.shown_s.items()
-            if key in self.ended_s
-            for at in each
-        ]
-
-
 def run_pipelines(data_dir: Path, followed: Followed, stop: threading.Event) -> list[Any]:
     """Drive four pipelines through the ledger, as workers would."""
     from axiom.config import load_settings
@@ -248,33 +148,6 @@ def run_pipelines(data_dir: Path, followed: Followed, stop: threading.Event) -> 
     return threads
 
 
-async def follow(served: Served, topic: str, followed: Followed, ready: asyncio.Event) -> None:
-    """Be an open page."""
-    address = urllib.parse.urlsplit(served.url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1 << 22)
-    writer.write(
-        f"GET /stream?topic={topic} HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        f"Cookie: {served.cookie}\r\nAccept: text/event-stream\r\n\r\n".encode()
-    )
-    seen: set[tuple[str, str]] = set()
-    first = True
-    try:
-        while line := await reader.readline():
-            if not line.startswith(b"data: "):
-                continue
-            told = json.loads(line[6:])
-            html = told.get("regions", {}).get("now", "")
-            if first:  # what was so before is no change
-                run = re.search(r'href="/runs/([0-9a-f-]+)#', html)
-                steps = re.findall(r'data-step="(\w+)" data-state="succeeded"', html)
-                seen |= {(run[1] if run else "", step) for step in steps}
-                first = False
-                ready.set()
-            followed.saw(html, seen)
-    finally:
-        writer.close()
-
-
 def live(data_dir: Path, seconds_s: float) -> dict[str, Any]:
     followed, stop = Followed(), threading.Event()
     topics = [f"pipeline:{name}" for name in NAMES]
@@ -311,68 +184,6 @@ def live(data_dir: Path, seconds_s: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-WATCH = """() => {
-  window.shown = {};
-  const look = () => {
-    const link = document.querySelector('svg.lying a');
-    const run = link && link.getAttribute('href').match(/runs\\/([0-9a-f-]+)/);
-    for (const box of document.querySelectorAll('svg.lying [data-state="succeeded"]')) {
-      const key = `${run && run[1]} ${box.dataset.step}`;
-      if (!(key in window.shown)) window.shown[key] = Date.now();
-    }
-  };
-  look();
-  for (const key in window.shown) window.shown[key] = 0;
-  new MutationObserver(look).observe(document.querySelector('[data-region="now"]'),
-      {subtree: true, childList: true, attributes: true});
-}"""
-
-
-class Browser:
-    """A page in Chromium, in a thread of its own; nothing where there is none."""
-
-    def __init__(self, served: Served, path: str) -> None:
-        self._served, self._path = served, path
-        self._stop, self._ready = threading.Event(), threading.Event()
-        self._shown: dict[str, float] = {}
-        self._thread: threading.Thread | None = None
-        if Path(CHROMIUM).exists():
-            self._thread = threading.Thread(target=self._run)
-            self._thread.start()
-            self._ready.wait(60)
-
-    def _run(self) -> None:
-        from playwright.sync_api import sync_playwright
-
-        with sync_playwright() as driver:
-            chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = chromium.new_page()
-            name, _, value = self._served.cookie.partition("=")
-            page.context.add_cookies([{"name": name, "value": value, "url": self._served.url}])
-            page.goto(self._served.url + self._path)
-            page.evaluate(WATCH)
-            self._ready.set()
-            while not self._stop.is_set():
-                page.wait_for_timeout(100)
-            self._shown = page.evaluate("window.shown")
-            self._offset_s = time.monotonic() - page.evaluate("Date.now()") / 1000
-            chromium.close()
-
-    def delays_s(self, followed: Followed) -> list[float]:
-        """Return the seconds from a step's end to its changed picture."""
-        if self._thread is None:
-            return []
-        self._stop.set()
-        self._thread.join()
-        found = []
-        for key, at_ms in self._shown.items():
-            run, _, step = key.partition(" ")
-            if at_ms and (run, step) in followed.ended_s:
-                shown_s = at_ms / 1000 + self._offset_s
-                found.append(max(0.0, shown_s - followed.ended_s[run, step]))
-        return sorted(found)
-
-
 # --- 3. what it costs others ---
 
 
@@ -396,38 +207,6 @@ def overhead(data_dir: Path) -> dict[str, float]:
 
 def _chains(app: Any, workflow_overhead: Any, services: Any) -> list[float]:
     return [workflow_overhead.ledger_s(app, services().ledger) for _ in range(8)]
-
-
-@contextmanager
-def open_pages(served: Served) -> Iterator[None]:
-    topics = [*(f"pipeline:{name}" for name in NAMES), "overview:"]
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-
-    async def pages() -> None:
-        events = [asyncio.Event() for _ in range(PAGES)]
-        for n, event in enumerate(events):
-            tasks.append(loop.create_task(follow(served, topics[n % 5], Followed(), event)))
-        await asyncio.gather(*(event.wait() for event in events))
-        ready.set()
-
-    tasks: list[asyncio.Task[None]] = []
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(pages(), loop)
-    ready.wait(30)
-    try:
-        yield
-    finally:
-        asyncio.run_coroutine_threadsafe(_close(tasks), loop).result(20)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-async def _close(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

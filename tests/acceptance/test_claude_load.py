@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.claude_load import Figure, Load, budget, crashes, limits, loading, outage
+from benchmarks.claude_load import Figure, budget, crashes, limits, outage
+from benchmarks.harness.load import Load, loading
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
 
