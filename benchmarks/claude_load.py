@@ -35,9 +35,9 @@ from benchmarks.harness.load import (
     WORKERS,
     Load,
     loading,
-    until,
 )
 from benchmarks.harness.load_app import LARGE, make_app, make_question
+from benchmarks.harness.waiting import until
 
 
 def usd(nano: int) -> Decimal:
@@ -112,8 +112,8 @@ def budget(load: Load, *, short: bool) -> list[Figure]:
     load.book.set_limit("day", limit, by="benchmark")
     run = load.send(range(tasks), model=LARGE, max_tokens=1200, output_tokens=900)
     with suppress(TimeoutError):
-        until(lambda: _all_asked(load, run, tasks), 120)
-        until(_quiet(load, 5), 60)  # several looks at the budget
+        until(lambda: _all_asked(load, run, tasks), "all questions", 120)
+        until(_quiet(load, 5), "quiet")  # several looks at the budget
     seen = _at_rest(load, run)
     spent = usd(sum(row["nano_dollars"] for row in load.paid()))
     answered = len(load.paid())
@@ -182,7 +182,7 @@ def crashes(load: Load, *, short: bool) -> list[Figure]:
         _harm(load, kills, random.Random(7))
         states = load.wait_ended(sent, 60 if short else 240)
         with suppress(TimeoutError):
-            until(lambda: not _unsettled(load), 30)
+            until(lambda: not _unsettled(load), "settled books", 30)
     return [
         Figure("runs succeeded", states["succeeded"], str(runs), states["succeeded"] == runs),
         Figure("workers killed", kills),
@@ -193,7 +193,7 @@ def crashes(load: Load, *, short: bool) -> list[Figure]:
 def _harm(load: Load, kills: int, rng: random.Random) -> None:
     for number in range(kills):
         time.sleep(rng.uniform(0.5, 2.5))
-        until(load.ready_workers, 60, "a worker to kill")
+        until(load.ready_workers, "a worker to kill")
         load.kill_and_restart(rng.choice(load.ready_workers()))
         if number == kills // 2:
             load.servers.restart_broker()
@@ -272,14 +272,14 @@ def outage(load: Load, *, short: bool) -> list[Figure]:
     load.begin()
     with load.watched():
         sent = [load.send(range(n * each, (n + 1) * each), **params) for n in range(runs)]
-        until(lambda: len(load.paid()) > WORKERS * THREADS, 30, "busy workers")
+        until(lambda: len(load.paid()) > WORKERS * THREADS, "busy workers", 30)
         load.fake.control(down="unavailable")
-        until(lambda: load.breaker.status().state is State.OPEN, 30, "an open breaker")
+        until(lambda: load.breaker.status().state is State.OPEN, "an open breaker", 30)
         seen_open_at = time.time()
         time.sleep(down_s)
         load.fake.control(down=None)
         back_at = time.time()
-        until(lambda: load.breaker.status().state is State.CLOSED, 150, "a closed breaker")
+        until(lambda: load.breaker.status().state is State.CLOSED, "a closed breaker", 150)
         closed_at = time.time()
         states = load.wait_ended(sent, 180)
     steps = Counter(step["state"] for step in load.steps(sent))

@@ -239,12 +239,14 @@ def main() -> None:
             costs = overhead(scratch)
             found = live(scratch, RUNNING_S)
             pages = large_ledger(scratch, runs)
-    show(runs, pages, found, costs)
+    is_met = show(runs, pages, found, costs)
     if "--json" in sys.argv:
         print(json.dumps({"runs": runs, "pages_s": pages, "live": found, "overhead": costs}))
+    sys.exit(not is_met)
 
 
-def show(runs: int, pages: Any, found: Any, costs: Any) -> None:
+def show(runs: int, pages: Any, found: Any, costs: Any) -> bool:
+    """Print the figures; return whether the three bounds are met."""
     print(f"{runs:,} runs, {10 * runs:,} steps in the ledger; a page may take {LIMIT_MS} ms")
     for name, seconds in pages.items():
         print(f"  {name:28} {seconds * 1000:6.0f} ms")
@@ -259,6 +261,8 @@ def show(runs: int, pages: Any, found: Any, costs: Any) -> None:
     ratio = costs["with_s"] / costs["without_s"]
     print(f"\na chain of 40 steps: {costs['without_s']:.3f} s without, "
           f"{costs['with_s']:.3f} s with {PAGES} pages open: {ratio:.2f} times")  # fmt: skip
+    in_time = max(pages.values()) * 1000 <= LIMIT_MS and found["p95_s"] <= LIVE_LIMIT_S
+    return bool(in_time and found["busy_mb"] <= LIMIT_MB)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,13 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from axiom.embedded.servers import free_port, running
 from axiom.embedded.up import WORKERS, read_procfile
+from benchmarks.harness.waiting import until
 
-BOUND = 1.25
+BOUND, STARTED_S = 1.25, 120
 BIN = Path(sys.executable).parent
 EMPTY_APP = """
 from celery import Celery
@@ -57,14 +60,6 @@ def steady(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     raise SystemExit(f"memory never came to rest: {totals[-5:]} MB")
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 120
-    while not true():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited 120 s for {what}")
-        time.sleep(0.2)
-
-
 @contextmanager
 def process(command: list[str], log: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
@@ -95,8 +90,8 @@ def empty_app(scratch: Path) -> dict[str, float]:
             if name not in ("release", "console")  # Celery alone has none
         }  # fmt: skip
         app = Celery(broker=url)
-        until(lambda: len(app.control.ping(timeout=1)) == len(WORKERS), "the workers")
-        until(lambda: "Visit me at" in (scratch / "flower.log").read_text(), "Flower")
+        until(lambda: len(app.control.ping(timeout=1)) == len(WORKERS), "the workers", STARTED_S)
+        until(lambda: "Visit me at" in (scratch / "flower.log").read_text(), "Flower", STARTED_S)
         return steady(
             lambda: {name: pss_mb(psutil.Process(each.pid)) for name, each in started.items()}
         )
@@ -111,7 +106,7 @@ def axiom(scratch: Path) -> tuple[dict[str, float], dict[str, float]]:
     }  # fmt: skip
     log = scratch / "up.log"
     with process([str(BIN / "axiom"), "up"], log, env=env) as up:
-        until(lambda: "Running." in log.read_text() or up.poll() is not None, "axiom up")
+        until(lambda: "Running." in log.read_text() or up.poll() is not None, "axiom up", STARTED_S)
         assert up.poll() is None, log.read_text()
         measure = lambda: of_ours(psutil.Process(up.pid))  # noqa: E731
         idle = steady(measure)

@@ -14,17 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.waiting import until
+
 BIN = Path(sys.executable).parent
 PASSWORD = "a password for a benchmark"
-
-
-def until(true: Any, what: str, timeout_s: float = 60) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := true()):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited {timeout_s:.0f} s for {what}")
-        time.sleep(0.05)
-    return found
 
 
 @dataclass

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.harness.load_app import BYTES_PER_TOKEN, PIPELINE, SMALL
+from benchmarks.harness.waiting import until
 
 BENCHMARKS = Path(__file__).parents[1]
 WORKERS, THREADS = 4, 4
@@ -99,7 +100,7 @@ class Load:
         """Start all, and let each thread put a question, so that all is imported."""
         self.workers = [self._start_worker(number) for number in range(WORKERS)]
         for ready in [self._ready(number) for number in range(WORKERS)]:
-            until(ready.exists, 60, "a ready worker")
+            until(ready.exists, "a ready worker")
         numbers = range(-4 * WORKERS * THREADS, 0)
         warm = self.send(numbers, model=SMALL, max_tokens=50, output_tokens=20)
         if not self.wait_ended([warm], 60)["succeeded"]:
@@ -179,7 +180,11 @@ class Load:
         """Return the states of runs when all have ended, or when the time is over."""
         ended = ("succeeded", "partial", "failed")
         with suppress(TimeoutError):
-            until(lambda: sum(self.states(runs)[state] for state in ended) == len(runs), timeout_s)
+            until(
+                lambda: sum(self.states(runs)[state] for state in ended) == len(runs),
+                "the end of the runs",
+                timeout_s,
+            )
         return self.states(runs)
 
     def steps(self, runs: Sequence[str]) -> list[dict[str, Any]]:
@@ -215,15 +220,6 @@ def loading() -> Iterator[Load]:
         load = Load(Servers(Path(made), stack), fake, stack)
         load.start_workers()
         yield load
-
-
-def until(condition: Callable[[], Any], timeout_s: float, what: str = "it") -> None:
-    """Return once the condition is true."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen in {timeout_s:.0f} s")
-        time.sleep(0.1)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
