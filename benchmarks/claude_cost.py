@@ -205,11 +205,11 @@ def of_headlines(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Q
 
 def of_changes(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Question]:
     from axiom.analysts.claude import explain
-    from axiom.pipelines.correlation import _change
+    from axiom.pipelines.changes import change_from
 
     rows = engine.artifacts.get(steps["find_changes", ""]["changes"])
     large = engine.services.settings.claude_large
-    return [explain._question([_change(row)], large, None) for row in rows]
+    return [explain._question([change_from(row)], large, None) for row in rows]
 
 
 _MAKERS = {"graph": of_companies, "events": of_headlines, "correlation": of_changes}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Change
+from axiom.pipelines.changes import Change
 
 _CUES = re.compile(
     r"""(?P<open>\() | (?P<close>\)) | (?P<stop>[.;:!?](?=\s|$))

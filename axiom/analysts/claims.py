@@ -15,7 +15,7 @@ from datetime import date
 
 from axiom.analysts import claim_words as words
 from axiom.analysts.claim_roles import Role, find_roles, find_wrong_words
-from axiom.pipelines.correlation import Change
+from axiom.pipelines.changes import Change
 
 LONGEST = 500
 _CLOSE = 1e-9

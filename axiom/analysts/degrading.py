@@ -10,8 +10,8 @@ import structlog
 
 from axiom.errors import BreakerOpen, BudgetSpent, ServiceDown
 from axiom.model import Classification, Headline, Profile, Said
-from axiom.pipelines.correlation import Change, Explanation
-from axiom.pipelines.graph import Finding
+from axiom.pipelines.changes import Change, Explanation
+from axiom.pipelines.findings import Finding
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from axiom.analysts import local_company, local_events, local_explain
 from axiom.model import Classification, Headline, Profile, Said
-from axiom.pipelines.correlation import Change, Explanation
-from axiom.pipelines.graph import Finding
+from axiom.pipelines.changes import Change, Explanation
+from axiom.pipelines.findings import Finding
 from axiom.pipelines.linking import Company, EntityFinder
 
 

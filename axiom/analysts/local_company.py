@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from axiom.model import EdgeType, Profile, content_hash
-from axiom.pipelines.graph import Finding
+from axiom.pipelines.findings import Finding
 
 RULES_VERSION = "1"  # change it when the rules would answer otherwise: then companies are read anew
 PROMPT_HASH = content_hash("local_company", RULES_VERSION)[:16]

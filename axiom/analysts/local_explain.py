@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axiom.model import Correlation, content_hash
-from axiom.pipelines.correlation import Change, Explanation
+from axiom.pipelines.changes import Change, Explanation
 
 _TEXTS = {
     "new": "{a} and {b} now move together: {now}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -12,39 +12,11 @@ from axiom.errors import AxiomError
 from axiom.flow import Context, Each, Flow, Parallel
 from axiom.model import Correlation, Instrument, Json, Said, to_json
 from axiom.params import Param
+from axiom.pipelines.changes import SIGNIFICANT, Change, Explanation, change_from, compare
 
 METHODS = ("pearson", "spearman")
-SIGNIFICANT = 0.05
 EXPLAINED = 10  # changes that an analyst is asked about
 STORED = 50_000  # pairs of a window and method; a larger universe keeps its surest
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A pair that is not what it was: `new`, `lost` or `moved` out of its old interval."""
-
-    kind: str
-    now: Correlation
-    before: Correlation | None
-
-    @property
-    def size(self) -> float:
-        """How far it moved, on Fisher's scale."""
-        return abs(_z(self.now.r) - (_z(self.before.r) if self.before else 0.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What an analyst says of a change."""
-
-    a: str
-    b: str
-    window: int
-    method: str
-    kind: str
-    text: str
-    analyst: str
-    prompt_hash: str
 
 
 class Market(Protocol):
@@ -307,34 +279,6 @@ FLOW = Flow(
 )
 
 
-def compare(
-    now: Sequence[Correlation], before: Sequence[Correlation], *, whole: bool = True
-) -> list[Change]:
-    """Return the pairs that became or ceased to be significant, or left their old interval.
-
-    Where `before` is not `whole`, a pair that is not in it is not taken for new.
-    """
-    old = {(each.a, each.b): each for each in before}
-    known = (each for each in now if whole or (each.a, each.b) in old)
-    found = (_changed(each, old.get((each.a, each.b))) for each in known)
-    return [change for change in found if change]
-
-
-def _changed(now: Correlation, before: Correlation | None) -> Change | None:
-    was = before is not None and before.q < SIGNIFICANT
-    if now.q < SIGNIFICANT and not was:
-        return Change("new", now, before)
-    if was and now.q >= SIGNIFICANT:
-        return Change("lost", now, before)
-    if before and was and not before.low <= now.r <= before.high:
-        return Change("moved", now, before)
-    return None
-
-
-def _z(r: float) -> float:
-    return math.atanh(max(min(r, 0.999999), -0.999999))
-
-
 def _parsed(item: str) -> tuple[int, str, tuple[int, int]]:
     window, method, *tile = item.split("-")
     return int(window), method, (int(tile[0]), int(tile[1])) if tile else (0, 0)
@@ -407,12 +351,7 @@ def _known(value: Any) -> Any:
 
 
 def _changes(ctx: Context[Any]) -> list[Change]:
-    return [_change(row) for row in ctx.artifacts.get(ctx.inputs["find_changes"]["changes"])]
-
-
-def _change(row: Mapping[str, Any]) -> Change:
-    before = Correlation(**row["before"]) if row["before"] else None
-    return Change(row["kind"], Correlation(**row["now"]), before)
+    return [change_from(row) for row in ctx.artifacts.get(ctx.inputs["find_changes"]["changes"])]
 
 
 def _explanations(ctx: Context[Any]) -> list[Explanation]:

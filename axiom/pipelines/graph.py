@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -25,19 +25,7 @@ from axiom.model import (
 )
 from axiom.params import Param
 from axiom.pipelines.entities import Company, company_keys, entity, profile_parts
-
-NARROW = 3  # an industry that more companies share than this does not make rivals
-RIVAL_CONFIDENCE = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A claim about the company that was read: `other` is what it is related to."""
-
-    type: EdgeType
-    other: str
-    span: str
-    confidence: float
+from axiom.pipelines.findings import Finding, find_rivals, settle, validate_findings
 
 
 class Market(Protocol):
@@ -313,21 +301,6 @@ FLOW = Flow(
 )
 
 
-def validate_findings(found: Sequence[Finding], text: str) -> tuple[list[Finding], int]:
-    """Keep the findings whose span is in the text; return them and how many were rejected."""
-    good = [each for each in found if _is_grounded(each, text)]
-    return good, len(found) - len(good)
-
-
-def _is_grounded(finding: Finding, text: str) -> bool:
-    return bool(
-        finding.span.strip()
-        and finding.span in text
-        and finding.other.strip()
-        and 0.0 <= finding.confidence <= 1.0
-    )
-
-
 def _findings(rows: Sequence[Mapping[str, Json]]) -> list[Finding]:
     return [Finding(**{**row, "type": EdgeType(row["type"])}) for row in rows]
 
@@ -357,47 +330,6 @@ def _edge(
         market=services.market.name,
         valid_from=valid_from,
     )
-
-
-def settle(edges: Sequence[Edge]) -> list[Edge]:
-    """Leave one edge of each claim, none of a thing to itself, and one country for a company.
-
-    Of what a company has one, the surest stays; among equals the first.
-    """
-    claims: dict[str, Edge] = {}
-    places: dict[str, Edge] = {}
-    for edge in edges:
-        if (edge.head.label, edge.head.key) == (edge.tail.label, edge.tail.key):
-            continue
-        if edge.type is not EdgeType.HEADQUARTERED_IN:
-            claims.setdefault(edge.id, edge)
-        elif edge.confidence > getattr(places.get(edge.head.key), "confidence", -1.0):
-            places[edge.head.key] = edge
-    return [*claims.values(), *places.values()]
-
-
-def find_rivals(edges: Sequence[Edge]) -> list[Edge]:
-    """Companies that state one narrow industry compete, with little confidence.
-
-    The evidence is the industry as the first company's profile states it.
-    """
-    by_industry: dict[str, dict[str, Edge]] = {}
-    for edge in edges:
-        if edge.type is EdgeType.IN_INDUSTRY:
-            by_industry.setdefault(edge.tail.key, {})[edge.head.key] = edge
-    rivals = []
-    for members in by_industry.values():
-        if 2 <= len(members) <= NARROW:
-            ordered = [members[key] for key in sorted(members)]
-            rivals += [_rival(a, b) for n, a in enumerate(ordered) for b in ordered[n + 1 :]]
-    return rivals
-
-
-def _rival(a: Edge, b: Edge) -> Edge:
-    return Edge(
-        EdgeType.COMPETES_WITH, a.head, b.head, a.source, a.span, RIVAL_CONFIDENCE,
-        a.analyst, a.prompt_hash, a.market, a.valid_from,
-    )  # fmt: skip
 
 
 def _edge_from(row: Mapping[str, Json]) -> Edge:

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2.extras import execute_values
 
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Explanation
+from axiom.pipelines.changes import Explanation
 from axiom.stores.postgres import Postgres, named_queries
 
 

@@ -17,7 +17,7 @@ from axiom.analytics.structure import (
     compute_tree_layout,
 )
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Change, Explanation
+from axiom.pipelines.changes import Change, Explanation
 
 STRONGEST = 10
 SHOWN = 40  # instruments on a map; of more, those that move most with the others

@@ -13,8 +13,8 @@ from axiom.analysts.claude.explain import Names
 from axiom.analysts.question import Ask, Effort
 from axiom.errors import InBatch
 from axiom.model import Classification, Headline, Profile, Said, T
-from axiom.pipelines.correlation import Change, Explanation
-from axiom.pipelines.graph import Finding
+from axiom.pipelines.changes import Change, Explanation
+from axiom.pipelines.findings import Finding
 
 Named = TypeVar("Named", Classification, Explanation)
 

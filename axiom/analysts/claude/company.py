@@ -14,7 +14,7 @@ from axiom.analysts.claude.material import NAME, PROFILE, clean, is_ticker, writ
 from axiom.analysts.question import Ask, Effort, Question
 from axiom.model import EdgeType, Json, Profile, Said
 from axiom.pipelines.entities import has_latin, normal
-from axiom.pipelines.graph import Finding
+from axiom.pipelines.findings import Finding
 
 LEAST_CONFIDENCE = 50
 UNSURE = "unsure"

@@ -13,7 +13,7 @@ from axiom.analysts.claude.items import number_of, read
 from axiom.analysts.claude.material import written
 from axiom.analysts.question import Ask, Effort, Question
 from axiom.model import Correlation, Json, Said
-from axiom.pipelines.correlation import Change, Explanation
+from axiom.pipelines.changes import Change, Explanation
 
 BATCH = 20
 Names = Mapping[str, Sequence[str]]  # ticker -> names of the company
