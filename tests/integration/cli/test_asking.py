@@ -17,9 +17,8 @@ from axiom.model import COMPARISON, Edge, EdgeType, Label, NodeRef, Quote, Readi
 from axiom.stores.artifacts import MemoryArtifacts
 from axiom.tasks.flows import flow_of
 from axiom.tasks.services import services
-from tests.integration.cli.test_cli import Axiom, Said, axiom, fits, ledger, servers
+from tests.integration.cli.conftest import Axiom, Said, fits
 
-__all__ = ["axiom", "ledger", "servers"]  # fixtures
 AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TIME = "2026-01-05T15:00:00Z"

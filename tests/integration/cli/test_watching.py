@@ -1,4 +1,3 @@
-# ruff: noqa: F811  (fixtures of the neighbour)
 """The commands that look at what runs, in 80 columns, with servers and without."""
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from axiom.stores.heartbeats import KEY
 from axiom.stores.postgres import Postgres
 from tests.fakes.hook import Hook
 from tests.fakes.mail import MailServer
-from tests.integration.cli.test_cli import Axiom, Said, axiom, fits  # noqa: F401
+from tests.integration.cli.conftest import Axiom, Said, fits
 
 DOWN = Finding("service_down", "service_down/chroma", "critical", "Chroma is away", "axiom doctor")
 EVIL = Finding(

@@ -15,8 +15,7 @@ import redis
 from axiom.errors import StoreUnavailable
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
-from tests.integration.analysts.conftest import question
-from tests.integration.analysts.test_batches import (
+from tests.integration.analysts.batches.conftest import (
     Make,
     ask,
     assert_books_agree,
@@ -29,6 +28,7 @@ from tests.integration.analysts.test_batches import (
     rows,
     until_ended,
 )
+from tests.integration.analysts.conftest import question
 
 TEXTS = ("one", "two")
 KILLED = 9
