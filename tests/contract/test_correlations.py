@@ -10,7 +10,7 @@ import pytest
 
 from axiom.errors import StoreUnavailable
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Explanation
+from axiom.pipelines.changes import Explanation
 from axiom.stores.correlations import CorrelationStore
 from axiom.stores.postgres import Postgres
 from tests.fakes.threads import at_once

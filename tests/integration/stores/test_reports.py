@@ -12,7 +12,7 @@ import matplotlib.image
 import pytest
 
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Change, Explanation
+from axiom.pipelines.changes import Change, Explanation
 from axiom.stores import reports
 from axiom.stores.reports import ReportWriter, UnkeptReports
 from tests.fakes.threads import at_once

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from axiom.analysts import local_explain
 from axiom.analysts.claims import Facts, facts_of
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Change
+from axiom.pipelines.changes import Change
 
 _TICKERS = """
     AAPL AMD AMZN BAC BBY CVX GE GOOG HD JNJ JPM KO LLY META MRK MSFT NFLX NVDA PEP PFE PG RRC

@@ -10,7 +10,7 @@ from axiom.analysts import local_explain
 from axiom.analysts.claim_words import value_of
 from axiom.analysts.claims import Facts, facts_of, find_problems
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Change
+from axiom.pipelines.changes import Change
 from tests.unit.analysts.explanations import MUTATIONS, clean_texts, mutated_texts
 
 NOW = Correlation("AAPL", "MSFT", 60, "pearson", 58, 0.6213, 0.4302, 0.7598, 0.0004, 0.0121)

@@ -18,7 +18,7 @@ from axiom.errors import AxiomError
 from axiom.flow import Context
 from axiom.model import Correlation, Instrument
 from axiom.pipelines import correlation as pipeline
-from axiom.pipelines.correlation import compare
+from axiom.pipelines.changes import compare
 from axiom.stores.artifacts import MemoryArtifacts
 
 NOW = datetime(2020, 6, 1, 20, tzinfo=UTC)

@@ -24,7 +24,7 @@ from axiom.model import (
 from axiom.pipelines import events
 from axiom.pipelines.entities import company_keys, entity, normal, profile_parts
 from axiom.pipelines.events import valid_classifications
-from axiom.pipelines.graph import Finding, settle, validate_findings
+from axiom.pipelines.findings import Finding, settle, validate_findings
 from axiom.pipelines.ingestion import flag_jumps, validate_quotes
 from axiom.providers.replay import Replay
 from axiom.providers.universe import load_universe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi.testclient import TestClient
 
 from axiom.model import Correlation
-from axiom.pipelines.correlation import Explanation
+from axiom.pipelines.changes import Explanation
 from axiom.stores.correlations import CorrelationStore
 from axiom.stores.postgres import Postgres
 from tests.integration.console.intelligence.conftest import AT, EVIL

@@ -9,7 +9,7 @@ from typing import Any
 
 from axiom.analysts.question import Answer, Question
 from axiom.model import Correlation, Headline, Profile
-from axiom.pipelines.correlation import Change
+from axiom.pipelines.changes import Change
 
 AT = datetime(2020, 3, 2, 14, 30, tzinfo=UTC)
 TEXT = "Apple Inc. (AAPL)\nHeadquarters: Cupertino, California , US\nKey people: Tim Cook ( CEO )\n"

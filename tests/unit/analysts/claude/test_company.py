@@ -8,7 +8,7 @@ import pytest
 
 from axiom.analysts.claude import ClaudeAnalyst, Models
 from axiom.model import EdgeType
-from axiom.pipelines.graph import Finding, validate_findings
+from axiom.pipelines.findings import Finding, validate_findings
 from tests.unit.analysts.claude.scripted import PROFILE, Scripted, edge
 
 
