@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import tenacity
+
 from axiom.errors import StoreUnavailable
 from axiom.importing import without
 from axiom.model import one_line
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 Statement = tuple[str, Mapping[str, Any]]
 TIMEOUT_S = 30.0
+RACES, RACE_WAIT_S = 10, 0.1  # lost in a row, to others who make the same nodes
 
 
 class Bolt:
@@ -51,7 +54,9 @@ class Bolt:
             StoreUnavailable: the server cannot be reached.
         """
         with translated():
-            found = self._driver.execute_query(cypher, params, database_=self._database)
+            found = _retrying()(
+                self._driver.execute_query, cypher, params, database_=self._database
+            )
             return [record.data() for record in found.records]
 
     def write(self, statements: Sequence[Statement]) -> None:
@@ -67,12 +72,29 @@ class Bolt:
 
         if statements:
             with translated(), self._driver.session(database=self._database) as session:
-                session.execute_write(work)
+                _retrying()(session.execute_write, work)
 
     def close(self) -> None:
         """Let go of the connections."""
         if "_driver" in self.__dict__:
             self._driver.close()
+
+
+def _retrying() -> tenacity.Retrying:
+    """Try again where another made the same node at the same moment.
+
+    Neo4j locks the key that a MERGE looks for; ArcadeDB refuses whoever commits later, and the
+    driver takes that for an error of ours. Nothing was written, and the next MERGE finds the node.
+    """
+    _neo4j()
+    from neo4j.exceptions import ConstraintError
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ConstraintError),
+        stop=tenacity.stop_after_attempt(RACES),
+        wait=tenacity.wait_random(0, RACE_WAIT_S),
+        reraise=True,
+    )
 
 
 def _neo4j() -> Any:

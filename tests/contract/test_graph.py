@@ -24,6 +24,7 @@ from axiom.model import (
 from axiom.stores import graph_reading
 from axiom.stores.graph import GraphStore, RolledBackGraph
 from axiom.stores.graph_path import explained_path
+from tests.fakes.threads import at_once
 
 pytestmark = pytest.mark.contract
 AT = datetime(2014, 1, 2, 21, tzinfo=UTC)
@@ -52,6 +53,23 @@ def record(
 ) -> dict[str, int]:  # fmt: skip
     readings = [Reading(source, "AAPL") for source in read]
     return graph.upsert_edges(edges, readings, market, run, at, at)
+
+
+def test_two_who_make_the_same_nodes_at_once_both_succeed(graph: GraphStore) -> None:
+    for turn in range(20):
+        names = [f"T{turn}-{n}" for n in range(10)]
+        made = [Instrument(name, name) for name in names]
+        makes = [
+            replace(MAKES, head=NodeRef(Label.COMPANY, name, name), source=f"s{n}")
+            for n, name in enumerate(reversed(names))
+        ]
+        at_once(
+            lambda made=made: graph.link_instruments(made, "replay", AT),
+            lambda makes=makes: graph.upsert_edges(makes, [], "replay", "run", AT, AT),
+            lambda made=made: graph.link_instruments(made[::-1], "replay", AT),
+        )
+    [row] = graph.query("MATCH (n:Company) WHERE n.key STARTS WITH 'T' RETURN count(n) AS n")
+    assert row["n"] == 200
 
 
 def test_writing_again_changes_nothing(graph: GraphStore) -> None:
