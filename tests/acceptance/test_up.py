@@ -132,7 +132,7 @@ def test_a_second_one_is_refused_what_dies_is_restarted_and_the_end_is_clean(
 
         [victim] = claude()
         victim.kill()
-        wait_for(lambda: claude() and claude()[0].pid != victim.pid, 3, "the restart")
+        wait_for(lambda: any(kid.pid != victim.pid for kid in claude()), 3, "the restart")
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

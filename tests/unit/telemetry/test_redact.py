@@ -102,7 +102,8 @@ def test_no_known_secret_is_in_any_line_for_a_terminal(secret: str) -> None:
     ],
 )  # fmt: skip
 def test_a_secret_that_nobody_told_us_is_known_by_its_shape(text: str, token: str) -> None:
-    assert token not in redact.redact(text.format(token))
+    # no oftener than the words around it have it: "authorizatio" is a part of "authorization"
+    assert redact.redact(text.format(token)).count(token) <= text.format("").count(token)
 
 
 def test_what_is_no_secret_stays() -> None:
