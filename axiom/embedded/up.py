@@ -84,6 +84,11 @@ def up(
             here.shut_down()
 
 
+def _command() -> str:
+    """What to type for `axiom` where its environment is not activated, as after `make up`."""
+    return "axiom" if shutil.which("axiom") else os.path.relpath(sys.argv[0])
+
+
 def _stop(number: int, frame: object) -> None:
     raise _Stopped
 
@@ -281,7 +286,8 @@ class _Up:
         say(f"  console   {self._urls['console']}   {escape(self._how_to_enter())}")
         say(f"  Flower    {self._urls['flower']}   with the same login")
         say(f"  logs      {escape(str(self._data_dir / 'logs'))}")
-        say("  look      axiom monitor · axiom doctor · axiom status   (in another terminal)")
+        look = " · ".join(f"{_command()} {what}" for what in ("monitor", "doctor", "status"))
+        say(f"  look      {escape(look)}   (in another terminal)")
         say("  stop      Ctrl-C\n")
 
     def _how_to_enter(self) -> str:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import socketserver
 import subprocess
 import sysconfig
+import threading
 import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import psutil
 import pytest
 
+from axiom.cli.checks.servers import flower as checked
+from axiom.config import Settings
 from axiom.embedded.servers import free_port
 
 PASSWORD = "a password for the tests"
@@ -85,3 +90,21 @@ def test_flower_is_closed_but_for_its_probes_and_opens_with_the_consoles_login(
     [listens] = [c.laddr.ip for c in process.net_connections() if c.status == "LISTEN"
                  and c.laddr.port == int(url.rpartition(":")[2])]  # fmt: skip
     assert listens == "127.0.0.1"
+
+
+def test_the_doctor_knows_our_flower_a_free_port_and_somebody_elses(
+    flower: tuple[str, psutil.Process],
+) -> None:
+    def check(port: int) -> tuple[str, str]:
+        found = checked(Settings(flower_port=port))
+        return found.status, found.says
+
+    ours = int(flower[0].rpartition(":")[2])
+    assert check(ours) == ("ok", f"answers on port {ours}")
+    free = free_port()
+    assert check(free) == ("ok", f"port {free} is free")
+    with socketserver.TCPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever).start()
+        theirs = other.server_address[1]
+        assert check(theirs) == ("warn", f"port {theirs} is somebody else's")
+        other.shutdown()

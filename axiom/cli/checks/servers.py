@@ -167,13 +167,13 @@ def webhooks(wanted: Settings) -> Check:
 
 
 def flower(wanted: Settings) -> Check:
-    """Flower's port: Flower's, free, or somebody else's."""
-    url = f"http://127.0.0.1:{wanted.flower_port}/healthcheck"
+    """Flower's port: our Flower's, free, or somebody else's."""
+    url = f"http://127.0.0.1:{wanted.flower_port}/live"  # all else asks who is there
     if not wanted.flower_port:
         return ok("flower", "is on a port that axiom up chooses")
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            if answer.read(10).strip() == b"OK":
+            if answer.read(10).strip() == b"ok":
                 return ok("flower", f"answers on port {wanted.flower_port}")
     except urllib.error.HTTPError:
         pass
