@@ -317,7 +317,7 @@ class Batches:
         try:
             said = read_message(message)
             usd = compute_usd(call.model, said.usage, batch=True).quantize(NANO)
-        except (AttributeError, TypeError, ValueError) as error:
+        except ValueError as error:
             self._lost(call, f"unreadable: {type(error).__name__}")
             return
         self.book.finish(

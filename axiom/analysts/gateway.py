@@ -200,11 +200,10 @@ class _Asked:
                 self._failed(attempt, error)
                 raise
             try:
-                message = raw.parse()
-                said = read_message(message)
+                said = read_message(raw.http_response.content)
                 usd = compute_usd(self._call.model, said.usage)
-                seen(message)
-            except (anthropic.AnthropicError, AttributeError, TypeError, ValueError) as error:
+                seen(said)
+            except ValueError as error:
                 self._unreadable(attempt, error)
                 raise ServiceDown("Claude's answer cannot be read", SERVICE_RETRY_S) from error
         return self._answered(attempt, said, usd, raw.headers)

@@ -93,12 +93,12 @@ def claude_call(model: str, max_tokens: int) -> Iterator[Callable[[Any], None]]:
 
 def _answered(message: Any) -> dict[str, Any]:
     usage = message.usage
-    kinds = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
+    written = usage.cache_write_5m + usage.cache_write_1h
     return {
         "gen_ai.response.id": message.id,
         "gen_ai.response.model": message.model,
-        "gen_ai.response.finish_reasons": [message.stop_reason or "none"],
-        "gen_ai.usage.input_tokens": sum(kind or 0 for kind in kinds),
+        "gen_ai.response.finish_reasons": [message.stop_reason],
+        "gen_ai.usage.input_tokens": usage.input_tokens + written + usage.cache_read,
         "gen_ai.usage.output_tokens": usage.output_tokens,
     }
 

@@ -89,7 +89,7 @@ WHERE id = %(id)s AND state = 'open';
 -- :lose_old the calls of processes that died: open for longer than any call may take
 UPDATE calls SET state = 'lost', outcome = 'its process died', usd = worst_usd,
        ended_at = clock_timestamp()
-WHERE state = 'open' AND batch_id IS NULL
+WHERE state = 'open' AND NOT counted AND batch_id IS NULL  -- by the index of what is not counted
   AND started_at < clock_timestamp() - %(older_than)s::interval
 RETURNING id;
 

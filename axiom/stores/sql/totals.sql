@@ -56,7 +56,7 @@ WITH due AS MATERIALIZED (
            input_tokens, output_tokens, cache_write_5m + cache_write_1h AS cache_write, cache_read,
            latency_s::numeric AS seconds
     FROM calls WHERE ended_at IS NOT NULL AND NOT counted
-    ORDER BY ended_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ORDER BY started_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), marked AS (
     UPDATE calls SET counted = true FROM due WHERE calls.id = due.id
 ), samples (name, labels, value) AS (

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from axiom.model import Run, RunState
+from axiom.paid import Usage
 from axiom.telemetry import traces
 from tests.fakes.otlp import Collector, collecting
 
@@ -46,9 +47,7 @@ def test_nothing_is_imported_while_traces_are_off() -> None:
 
 
 def test_a_failed_run_its_step_and_its_call_are_one_tree(collector: Collector) -> None:
-    usage = SimpleNamespace(
-        input_tokens=5, cache_creation_input_tokens=2, cache_read_input_tokens=None, output_tokens=3
-    )
+    usage = Usage(input_tokens=5, cache_write_5m=2, output_tokens=3)
     message = SimpleNamespace(id="msg", model="claude-x", stop_reason="end_turn", usage=usage)
     facts = {"axiom.run": "run-1", "axiom.step": "analyse", "axiom.item": "AAPL"}
     with traces.step("graph", facts) as seen:
