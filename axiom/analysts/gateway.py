@@ -30,8 +30,8 @@ from axiom.analysts.sdk import (
     is_service_failure,
     is_worth_it,
     kind,
-    make_request,
     may_be_paid,
+    post_message,
     read_message,
     retry_after_s,
     translated,
@@ -194,19 +194,18 @@ class _Asked:
 
         with traces.claude_call(self._call.model, self._question.max_tokens) as seen:
             try:
-                request = make_request(self._question)
-                raw = self._gateway.client().messages.with_raw_response.create(**request)
+                response = post_message(self._gateway.client(), self._question)
             except (anthropic.APIStatusError, anthropic.APIConnectionError) as error:
                 self._failed(attempt, error)
                 raise
             try:
-                said = read_message(raw.http_response.content)
+                said = read_message(response.content)
                 usd = compute_usd(self._call.model, said.usage)
                 seen(said)
             except ValueError as error:
                 self._unreadable(attempt, error)
                 raise ServiceDown("Claude's answer cannot be read", SERVICE_RETRY_S) from error
-        return self._answered(attempt, said, usd, raw.headers)
+        return self._answered(attempt, said, usd, response.headers)
 
     def _answered(
         self, attempt: Attempt, said: Message, usd: Decimal, headers: Mapping[str, str]

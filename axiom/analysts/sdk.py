@@ -49,6 +49,21 @@ def make_request(question: Question) -> dict[str, Any]:
     }
 
 
+def post_message(client: Any, question: Question) -> Any:
+    """Put a question by the SDK's client; return the response as it came.
+
+    By `post`, its way to what it has no method for: `messages.create` looks through every
+    argument for what it must rename, and makes an object of the answer, which takes 0.3 ms, a
+    fifth of the whole call to a service on this host, and checks nothing (see `read_message`).
+
+    Raises:
+        anthropic.APIStatusError, anthropic.APIConnectionError: there is no answer.
+    """
+    import httpx2
+
+    return client.post("/v1/messages", cast_to=httpx2.Response, body=make_request(question))
+
+
 class _Wire(BaseModel):
     """A part of an answer, as it comes; what is not named here is not looked at."""
 
@@ -88,7 +103,7 @@ class _Answered(_Wire):
 def read_message(message: Any) -> Message:
     """Return what a message says: the body of an answer, or an object of the SDK.
 
-    The SDK checks nothing of either, and needs 0.2 ms to make the one of the other.
+    What is missing, or no number where one is to be, is an error here; to the SDK it is not.
 
     Raises:
         ValueError: it is no message.
