@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054
 LAGS = 20  # of autocorrelation; fewer in short windows
 _BELOW_ONE = 1 - 2.0**-53
+_IN_BUCKET = 5  # p-values, their number in bits: as fine as pays
 _LONG = 1 << 17  # of what is sorted: threads take longer to begin
 LEAST_N = 4.0  # an effective sample size is never below
 
@@ -162,17 +163,55 @@ def _adjusted(p: ArrayLike, total: int | None, *, dependent: bool) -> Array:
     import numpy as np
 
     p = np.asarray(p, dtype=float)
-    q = np.full(p.shape, np.nan)
     known = np.isfinite(p)
-    place = None if known.all() else np.nonzero(known)[0]
-    order, ranked = _ordered(p if place is None else p[place])
-    order = order if place is None else place[order]
-    tests = max(len(order), total or 0)
-    ranked *= tests * ((1 / np.arange(1.0, tests + 1)).sum() if dependent else 1.0)
-    ranked /= np.arange(1.0, len(order) + 1)
+    if not known.all():
+        q = np.full(p.shape, np.nan)
+        q[known] = _adjusted(p[known], total, dependent=dependent)
+        return q
+    tests = max(len(p), total or 0)
+    times = tests * ((1 / np.arange(1.0, tests + 1)).sum() if dependent else 1.0)
+    return _least_above(p, float(times))
+
+
+def _least_above(p: Array, times: float) -> Array:
+    """Return min over t >= p of `times` t / F(t), at most 1; F(t) is how many of `p` are <= t.
+
+    Where most p are of chance, few t are such a minimum, and only what may be is sorted. In
+    a bucket from a to b, t / F(t) is at least a / F(b), and at its last p at most b / F(b):
+    where the former is above the latter of a later bucket, it has no minimum, and all of its
+    p have that of the next bucket that has one.
+    """
+    import numpy as np
+
+    size = 1 << max(len(p).bit_length() - _IN_BUCKET, 0)
+    bucket = (p * size).astype(np.intp)  # exact: the size is a power of two
+    counts = np.bincount(bucket, minlength=size + 1)
+    upto, edges = np.cumsum(counts), np.arange(size + 2.0) / size
+    there = np.maximum(upto, 1)
+    sought = edges[:-1] / there <= np.minimum.accumulate((edges[1:] / there)[::-1])[::-1]
+    passed = np.cumsum(np.where(sought, 0, counts))
+    if 2 * passed[-1] <= len(p):  # little can be left out
+        order, ranked = _ordered(p)
+        q = np.empty(len(p))
+        q[order] = _minima(ranked, 0, times)
+        return q
+    chosen = np.nonzero(sought.take(bucket, mode="clip"))[0]
+    order, ranked = _ordered(p[chosen])
+    chosen = chosen[order]
+    ranked = _minima(ranked, passed[bucket[chosen]], times)
+    found: Array = ranked.take(upto - passed, mode="clip").take(bucket, mode="clip")
+    found[chosen] = ranked
+    return found
+
+
+def _minima(ranked: Array, before: Any, times: float) -> Array:
+    """Minima, in place, from p-values in order; `before` each are so many that are not here."""
+    import numpy as np
+
+    ranked *= times
+    ranked /= before + np.arange(1.0, len(ranked) + 1)
     ranked = np.minimum.accumulate(ranked[::-1])[::-1]
-    q[order] = np.minimum(ranked, 1.0, out=ranked)
-    return q
+    return np.minimum(ranked, 1.0, out=ranked)
 
 
 def _ordered(p: Array) -> tuple[Array, Array]:
