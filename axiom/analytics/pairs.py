@@ -183,22 +183,20 @@ def _tile(
     for rows in strips(len(r)):
         there = slice(rows.start if left is right else 0, None)
         some, others, of = left.part(rows), right.part(there), (rows, there)
-        found = r[of], n[of], *_judged(some, others, r[of], n[of], method)
-        block = more.blocks(len(FIELDS), found[0].shape)
-        for field, values in zip(block, found, strict=True):
-            np.copyto(field, values)
-        none = np.isnan(found[0])
+        block = more.blocks(len(FIELDS), r[of].shape)
+        block[0], block[1] = r[of], n[of]
+        _judge(some, others, block, method)
+        none = np.isnan(block[0])
         if none.any():
             block[:, none] = np.nan
         yield rows.start, block
 
 
-def _judged(
-    left: Side, right: Side, r: Array, n: Array, method: str
-) -> tuple[Array, Array, Array, Array]:
-    """Return `n_eff`, `low`, `high` and `p` of a strip of a tile."""
+def _judge(left: Side, right: Side, block: Array, method: str) -> None:
+    """Fill the other `FIELDS` of a strip of a tile, whose r and n are there."""
     import numpy as np
 
+    r, n, n_eff, low, high, p = block
     tested, odd = left.tested.T @ right.tested, left.cubes.T @ right.turned
     wild = left.squares.T @ right.squares
     length, one, other = len(right.squares), left.known, right.known
@@ -207,29 +205,24 @@ def _judged(
         tested *= share
         np.clip(tested, -1.0, 1.0, out=tested)
         squared = tested * tested
-        rest = 1 - squared
+        rest = np.subtract(1, squared, out=p)
         wild *= share
         odd *= share
         odd *= tested
         by = _tail(one, other, odd, squared, rest, wild)
         by *= compute_inflation(one.memory, other.memory, length)
-        n_eff = n * rest
-        n_test = n_eff / _tail_without(one, other, squared, rest, wild)
+        np.multiply(n, rest, out=n_eff)
+        n_test = np.divide(n_eff, _tail_without(one, other, squared, rest, wild), out=wild)
         n_eff *= rest
         n_eff /= by
         n_test /= compute_inflation(one.rest, other.rest, length)
     np.fmax(n_eff, LEAST_N, out=n_eff)
     np.fmax(n_test, LEAST_N, out=n_test)
-    p = compute_p_value(tested, n_test)
-    # where it varies, but its innovations do not
-    if np.isnan(p).any():
-        p[np.isnan(p)] = 1.0
-    low, high = compute_interval(r, n_eff, method)
+    low[:], high[:] = compute_interval(r, n_eff, method)
     # what the innovations have in common is no correlation of r: without this, r = 0.01 of two
     # columns with a wild day each would be an edge
     holds_zero = (low <= 0) & (high >= 0)
-    np.fmax(p, P_OF_INTERVAL * holds_zero, out=p)
-    return n_eff, low, high, p
+    np.fmax(compute_p_value(tested, n_test), P_OF_INTERVAL * holds_zero, out=p)
 
 
 def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: Array) -> Array:
