@@ -36,6 +36,12 @@ class Known:
     memory: Array  # autocorrelations, (N, lags)
     rest: Array  # autocorrelations of the innovations
     fourth: Array  # the means of their fourth powers
+    length: int  # in days
+
+    def part(self, these: slice) -> Known:
+        """What is known of some of the columns."""
+        each = (self.memory, self.rest, self.fourth)
+        return Known(*(values[these] for values in each), self.length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,13 +68,6 @@ class Side:
         """Their cubes, and below them the innovations, (2T, N)."""
         return self.powers[len(self.squares) :]
 
-    def part(self, these: slice) -> Side:
-        """Some of the columns, but for `columns`, which has them all."""
-        known = Known(
-            *(each[these] for each in (self.known.memory, self.known.rest, self.known.fourth))
-        )
-        return Side(self.columns, known, self.powers[:, these], self.squares[:, these])
-
 
 def prepare_side(values: Array, method: str) -> Side:
     """Make columns ready for `compute_pairs`; `values` is (T, N)."""
@@ -84,7 +83,7 @@ def prepare_side(values: Array, method: str) -> Side:
     np.copyto(again, tested)
     fourth = np.einsum("ti,ti->i", squares, squares) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
-    known = Known(memory, compute_autocorrelation(tested, lags), fourth)
+    known = Known(memory, compute_autocorrelation(tested, lags), fourth, len(x))
     return Side(columns, known, powers.reshape(3 * len(x), x.shape[1]), squares)
 
 
@@ -180,26 +179,35 @@ def _tile(
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
+    products = _products(left, right)
     for rows in strips(len(r)):
         there = slice(rows.start if left is right else 0, None)
-        some, others, of = left.part(rows), right.part(there), (rows, there)
-        block = more.blocks(len(FIELDS), r[of].shape)
-        block[0], block[1] = r[of], n[of]
-        _judge(some, others, block, method)
+        block = more.blocks(len(FIELDS), r[rows, there].shape)
+        block[0], block[1] = r[rows, there], n[rows, there]
+        some, others = left.known.part(rows), right.known.part(there)
+        _judge(some, others, [each[rows, there] for each in products], block, method)
         none = np.isnan(block[0])
         if none.any():
             block[:, none] = np.nan
         yield rows.start, block
 
 
-def _judge(left: Side, right: Side, block: Array, method: str) -> None:
+def _products(left: Side, right: Side) -> tuple[Array, Array, Array]:
+    """Sums of z_i z_j, of z_i^3 z_j + z_i z_j^3 and of z_i^2 z_j^2, of the innovations."""
+    tested, wild = left.tested.T @ right.tested, left.squares.T @ right.squares
+    if left is not right:
+        return tested, left.cubes.T @ right.turned, wild
+    odd = left.cubes[: len(left.squares)].T @ left.tested
+    odd += odd.T
+    return tested, odd, wild
+
+
+def _judge(left: Known, right: Known, products: list[Array], block: Array, method: str) -> None:
     """Fill the other `FIELDS` of a strip of a tile, whose r and n are there."""
     import numpy as np
 
     r, n, n_eff, low, high, p = block
-    tested, odd = left.tested.T @ right.tested, left.cubes.T @ right.turned
-    wild = left.squares.T @ right.squares
-    length, one, other = len(right.squares), left.known, right.known
+    tested, odd, wild = products
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 / n
         tested *= share
@@ -209,13 +217,13 @@ def _judge(left: Side, right: Side, block: Array, method: str) -> None:
         wild *= share
         odd *= share
         odd *= tested
-        by = _tail(one, other, odd, squared, rest, wild)
-        by *= compute_inflation(one.memory, other.memory, length)
+        by = _tail(left, right, odd, squared, rest, wild)
+        by *= compute_inflation(left.memory, right.memory, left.length)
         np.multiply(n, rest, out=n_eff)
-        n_test = np.divide(n_eff, _tail_without(one, other, squared, rest, wild), out=wild)
+        n_test = np.divide(n_eff, _tail_without(left, right, squared, rest, wild), out=wild)
         n_eff *= rest
         n_eff /= by
-        n_test /= compute_inflation(one.rest, other.rest, length)
+        n_test /= compute_inflation(left.rest, right.rest, left.length)
     np.fmax(n_eff, LEAST_N, out=n_eff)
     np.fmax(n_test, LEAST_N, out=n_test)
     low[:], high[:] = compute_interval(r, n_eff, method)
