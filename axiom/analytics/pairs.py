@@ -14,7 +14,7 @@ from axiom.analytics.significance import (
     compute_autocorrelation,
     compute_inflation,
     compute_interval,
-    compute_p_value,
+    compute_p_of_squared,
     lags_of,
 )
 from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips
@@ -211,8 +211,10 @@ def _judge(left: Known, right: Known, products: list[Array], block: Array, metho
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 / n
         tested *= share
-        np.clip(tested, -1.0, 1.0, out=tested)
         squared = tested * tested
+        if not squared.max(initial=0.0) <= 1.0:
+            np.clip(tested, -1.0, 1.0, out=tested)
+            np.multiply(tested, tested, out=squared)
         rest = np.subtract(1, squared, out=p)
         wild *= share
         odd *= share
@@ -230,7 +232,8 @@ def _judge(left: Known, right: Known, products: list[Array], block: Array, metho
     # what the innovations have in common is no correlation of r: without this, r = 0.01 of two
     # columns with a wild day each would be an edge
     holds_zero = (low <= 0) & (high >= 0)
-    np.fmax(compute_p_value(tested, n_test), P_OF_INTERVAL * holds_zero, out=p)
+    n_test -= 2
+    np.fmax(compute_p_of_squared(squared, n_test), P_OF_INTERVAL * holds_zero, out=p)
 
 
 def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: Array) -> Array:
@@ -242,7 +245,9 @@ def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: 
     """
     import numpy as np
 
-    wild -= squared * np.minimum.outer(left.fourth, right.fourth)
+    explained: Array = np.minimum.outer(left.fourth, right.fourth)
+    explained *= squared
+    wild -= explained
     np.fmax(wild, rest, out=wild)
     return wild
 
@@ -258,9 +263,10 @@ def _tail(left: Known, right: Known, odd: Array, squared: Array, rest: Array, wi
     import numpy as np
 
     found: Array = wild / 2
-    found += np.add.outer(left.fourth / 4, right.fourth / 4)
+    found += left.fourth[:, None] / 4
+    found += right.fourth / 4
     found *= squared
     found += wild
     found -= odd
-    np.fmax(found, rest * rest, out=found)
+    np.fmax(found, np.multiply(rest, rest, out=odd), out=found)
     return found

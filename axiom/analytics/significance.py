@@ -59,8 +59,9 @@ def compute_inflation(left: ArrayLike, right: ArrayLike, length: int) -> Array:
     a, b = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
     weights = 2 * (1 - np.arange(1, a.shape[1] + 1) / length)
     found: Array = (a * weights) @ b.T
+    np.maximum(found, 0.0, out=found)
     found += 1.0
-    return np.maximum(found, 1.0, out=found)
+    return found
 
 
 def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tuple[Array, Array]:
@@ -73,17 +74,20 @@ def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tup
 
     r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        free = n - 3
+        free = np.asarray(n - 3)
         if not free.min(initial=1.0) > 0:
             free = np.where(free > 0, free, np.nan)
-        half = Z_95 / np.sqrt(free)
+        half = np.divide(Z_95, np.sqrt(free, out=free), out=free)
         if method == "spearman":
-            half *= np.sqrt(1 + r * r / 2)
+            half = half * np.sqrt(1 + r * r / 2)
         # tanh(artanh r ± half), by the addition theorem; below one, where r may be one
         t = np.minimum(np.tanh(half), _BELOW_ONE)
-        both = r * t
-        low, high = (r - t) / (1 - both), (r + t) / (1 + both)
-        return np.minimum(low, r), np.maximum(high, r)  # whatever was rounded
+        both = np.asarray(r * t)
+        low, high = np.asarray(r - t), np.asarray(r + t)
+        high /= 1 + both
+        low /= np.subtract(1, both, out=both)
+    # whatever was rounded
+    return np.minimum(low, r, out=low), np.maximum(high, r, out=high)
 
 
 def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
@@ -98,16 +102,25 @@ def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
     from scipy.special import ndtr, stdtr
 
     r, n = np.broadcast_arrays(np.asarray(r, dtype=float), np.asarray(n, dtype=float))
+    return compute_p_of_squared(np.asarray(r * r), np.asarray(n - 2))
+
+
+def compute_p_of_squared(squared: Array, df: Array) -> Array:
+    """Return the p-value of `compute_p_value` by r^2 and the degrees of freedom."""
+    import numpy as np
+    from scipy.special import ndtr, stdtr
+
     with np.errstate(invalid="ignore", divide="ignore"):
-        df, squared = np.asarray(n - 2), np.asarray(r * r)
-        if not df.min(initial=1.0) > 0:
+        least = df.min(initial=30.0)
+        if not least > 0:
             df = np.where(df > 0, df, np.nan)
-        found: Array = np.asarray(ndtr(_hill(squared, df)))
+        deviate = _hill(squared, df)
+        found: Array = ndtr(deviate, out=deviate)
         found += found
-        if not (df.min(initial=30.0) >= 30 and squared.max(initial=0.0) <= 0.8):
+        if not (least >= 30 and squared.max(initial=0.0) <= 0.8):
             rough = (df < 30) | (squared > 0.8)
-            t = np.abs(r[rough]) * np.sqrt(df[rough] / (1 - squared[rough]))
-            found[rough] = 2 * stdtr(df[rough], -t)
+            some, few = squared[rough], df[rough]
+            found[rough] = 2 * stdtr(few, -np.sqrt(some * few / (1 - some)))
     return found
 
 
@@ -115,13 +128,14 @@ def _hill(squared: Array, df: Array) -> Array:
     """The normal deviate of the same tail as Student's t, below zero."""
     import numpy as np
 
-    a = df - 0.5
-    y = np.asarray(np.log1p(-squared))
+    a = np.asarray(df - 0.5)
+    series = np.negative(squared, out=np.empty(squared.shape))
+    y = np.asarray(np.log1p(series))
     y *= a
     np.negative(y, out=y)
     a *= a
     a *= -48.0
-    series = np.asarray(-0.4 * y)
+    np.multiply(y, -0.4, out=series)
     for term in (3.3, 24.0, 85.5):
         series -= term
         if term < 85:
