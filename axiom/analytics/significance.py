@@ -99,7 +99,6 @@ def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
     NaN for n <= 2.
     """
     import numpy as np
-    from scipy.special import ndtr, stdtr
 
     r, n = np.broadcast_arrays(np.asarray(r, dtype=float), np.asarray(n, dtype=float))
     return compute_p_of_squared(np.asarray(r * r), np.asarray(n - 2))
