@@ -197,7 +197,8 @@ def _least_above(p: Array, times: float) -> Array:
     import numpy as np
 
     size = 1 << max(len(p).bit_length() - _IN_BUCKET, 0)
-    bucket = (p * size).astype(np.intp)  # exact: the size is a power of two
+    bucket = np.empty(len(p), dtype=np.intp)
+    np.multiply(p, size, out=bucket, casting="unsafe")  # exact: the size is a power of two
     counts = np.bincount(bucket, minlength=size + 1)
     upto, edges = np.cumsum(counts), np.arange(size + 2.0) / size
     there = np.maximum(upto, 1)
