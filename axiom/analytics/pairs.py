@@ -40,8 +40,7 @@ class Known:
 
     def part(self, these: slice) -> Known:
         """What is known of some of the columns."""
-        each = (self.memory, self.rest, self.fourth)
-        return Known(*(values[these] for values in each), self.length)
+        return Known(self.memory[these], self.rest[these], self.fourth[these], self.length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
