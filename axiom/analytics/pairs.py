@@ -14,7 +14,7 @@ from axiom.analytics.significance import (
     compute_autocorrelation,
     compute_inflation,
     compute_interval,
-    compute_p_value,
+    compute_p_of_squared,
     lags_of,
 )
 from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips
@@ -36,6 +36,11 @@ class Known:
     memory: Array  # autocorrelations, (N, lags)
     rest: Array  # autocorrelations of the innovations
     fourth: Array  # the means of their fourth powers
+    length: int  # in days
+
+    def part(self, these: slice) -> Known:
+        """What is known of some of the columns."""
+        return Known(self.memory[these], self.rest[these], self.fourth[these], self.length)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,13 +67,6 @@ class Side:
         """Their cubes, and below them the innovations, (2T, N)."""
         return self.powers[len(self.squares) :]
 
-    def part(self, these: slice) -> Side:
-        """Some of the columns, but for `columns`, which has them all."""
-        known = Known(
-            *(each[these] for each in (self.known.memory, self.known.rest, self.known.fourth))
-        )
-        return Side(self.columns, known, self.powers[:, these], self.squares[:, these])
-
 
 def prepare_side(values: Array, method: str) -> Side:
     """Make columns ready for `compute_pairs`; `values` is (T, N)."""
@@ -84,7 +82,7 @@ def prepare_side(values: Array, method: str) -> Side:
     np.copyto(again, tested)
     fourth = np.einsum("ti,ti->i", squares, squares) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
-    known = Known(memory, compute_autocorrelation(tested, lags), fourth)
+    known = Known(memory, compute_autocorrelation(tested, lags), fourth, len(x))
     return Side(columns, known, powers.reshape(3 * len(x), x.shape[1]), squares)
 
 
@@ -180,56 +178,61 @@ def _tile(
     r, n = correlate(left.columns, right.columns, min_n, scratch)
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
+    products = _products(left, right)
     for rows in strips(len(r)):
         there = slice(rows.start if left is right else 0, None)
-        some, others, of = left.part(rows), right.part(there), (rows, there)
-        found = r[of], n[of], *_judged(some, others, r[of], n[of], method)
-        block = more.blocks(len(FIELDS), found[0].shape)
-        for field, values in zip(block, found, strict=True):
-            np.copyto(field, values)
-        none = np.isnan(found[0])
+        block = more.blocks(len(FIELDS), r[rows, there].shape)
+        block[0], block[1] = r[rows, there], n[rows, there]
+        some, others = left.known.part(rows), right.known.part(there)
+        _judge(some, others, [each[rows, there] for each in products], block, method)
+        none = np.isnan(block[0])
         if none.any():
             block[:, none] = np.nan
         yield rows.start, block
 
 
-def _judged(
-    left: Side, right: Side, r: Array, n: Array, method: str
-) -> tuple[Array, Array, Array, Array]:
-    """Return `n_eff`, `low`, `high` and `p` of a strip of a tile."""
+def _products(left: Side, right: Side) -> tuple[Array, Array, Array]:
+    """Sums of z_i z_j, of z_i^3 z_j + z_i z_j^3 and of z_i^2 z_j^2, of the innovations."""
+    tested, wild = left.tested.T @ right.tested, left.squares.T @ right.squares
+    if left is not right:
+        return tested, left.cubes.T @ right.turned, wild
+    odd = left.cubes[: len(left.squares)].T @ left.tested
+    odd += odd.T
+    return tested, odd, wild
+
+
+def _judge(left: Known, right: Known, products: list[Array], block: Array, method: str) -> None:
+    """Fill the other `FIELDS` of a strip of a tile, whose r and n are there."""
     import numpy as np
 
-    tested, odd = left.tested.T @ right.tested, left.cubes.T @ right.turned
-    wild = left.squares.T @ right.squares
-    length, one, other = len(right.squares), left.known, right.known
+    r, n, n_eff, low, high, p = block
+    tested, odd, wild = products
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 / n
         tested *= share
-        np.clip(tested, -1.0, 1.0, out=tested)
         squared = tested * tested
-        rest = 1 - squared
+        if not squared.max(initial=0.0) <= 1.0:
+            np.clip(tested, -1.0, 1.0, out=tested)
+            np.multiply(tested, tested, out=squared)
+        rest = np.subtract(1, squared, out=p)
         wild *= share
         odd *= share
         odd *= tested
-        by = _tail(one, other, odd, squared, rest, wild)
-        by *= compute_inflation(one.memory, other.memory, length)
-        n_eff = n * rest
-        n_test = n_eff / _tail_without(one, other, squared, rest, wild)
+        by = _tail(left, right, odd, squared, rest, wild)
+        by *= compute_inflation(left.memory, right.memory, left.length)
+        np.multiply(n, rest, out=n_eff)
+        n_test = np.divide(n_eff, _tail_without(left, right, squared, rest, wild), out=wild)
         n_eff *= rest
         n_eff /= by
-        n_test /= compute_inflation(one.rest, other.rest, length)
+        n_test /= compute_inflation(left.rest, right.rest, left.length)
     np.fmax(n_eff, LEAST_N, out=n_eff)
     np.fmax(n_test, LEAST_N, out=n_test)
-    p = compute_p_value(tested, n_test)
-    # where it varies, but its innovations do not
-    if np.isnan(p).any():
-        p[np.isnan(p)] = 1.0
-    low, high = compute_interval(r, n_eff, method)
+    low[:], high[:] = compute_interval(r, n_eff, method)
     # what the innovations have in common is no correlation of r: without this, r = 0.01 of two
     # columns with a wild day each would be an edge
     holds_zero = (low <= 0) & (high >= 0)
-    np.fmax(p, P_OF_INTERVAL * holds_zero, out=p)
-    return n_eff, low, high, p
+    n_test -= 2
+    np.fmax(compute_p_of_squared(squared, n_test), P_OF_INTERVAL * holds_zero, out=p)
 
 
 def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: Array) -> Array:
@@ -241,7 +244,9 @@ def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: 
     """
     import numpy as np
 
-    wild -= squared * np.minimum.outer(left.fourth, right.fourth)
+    explained: Array = np.minimum.outer(left.fourth, right.fourth)
+    explained *= squared
+    wild -= explained
     np.fmax(wild, rest, out=wild)
     return wild
 
@@ -257,9 +262,10 @@ def _tail(left: Known, right: Known, odd: Array, squared: Array, rest: Array, wi
     import numpy as np
 
     found: Array = wild / 2
-    found += np.add.outer(left.fourth / 4, right.fourth / 4)
+    found += left.fourth[:, None] / 4
+    found += right.fourth / 4
     found *= squared
     found += wild
     found -= odd
-    np.fmax(found, rest * rest, out=found)
+    np.fmax(found, np.multiply(rest, rest, out=odd), out=found)
     return found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054
 LAGS = 20  # of autocorrelation; fewer in short windows
 _BELOW_ONE = 1 - 2.0**-53
+_IN_BUCKET = 5  # p-values, their number in bits: as fine as pays
 _LONG = 1 << 17  # of what is sorted: threads take longer to begin
 LEAST_N = 4.0  # an effective sample size is never below
 
@@ -58,8 +59,9 @@ def compute_inflation(left: ArrayLike, right: ArrayLike, length: int) -> Array:
     a, b = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
     weights = 2 * (1 - np.arange(1, a.shape[1] + 1) / length)
     found: Array = (a * weights) @ b.T
+    np.maximum(found, 0.0, out=found)
     found += 1.0
-    return np.maximum(found, 1.0, out=found)
+    return found
 
 
 def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tuple[Array, Array]:
@@ -72,17 +74,20 @@ def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tup
 
     r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        free = n - 3
+        free = np.asarray(n - 3)
         if not free.min(initial=1.0) > 0:
             free = np.where(free > 0, free, np.nan)
-        half = Z_95 / np.sqrt(free)
+        half = np.divide(Z_95, np.sqrt(free, out=free), out=free)
         if method == "spearman":
-            half *= np.sqrt(1 + r * r / 2)
+            half = half * np.sqrt(1 + r * r / 2)
         # tanh(artanh r ± half), by the addition theorem; below one, where r may be one
         t = np.minimum(np.tanh(half), _BELOW_ONE)
-        both = r * t
-        low, high = (r - t) / (1 - both), (r + t) / (1 + both)
-        return np.minimum(low, r), np.maximum(high, r)  # whatever was rounded
+        both = np.asarray(r * t)
+        low, high = np.asarray(r - t), np.asarray(r + t)
+        high /= 1 + both
+        low /= np.subtract(1, both, out=both)
+    # whatever was rounded
+    return np.minimum(low, r, out=low), np.maximum(high, r, out=high)
 
 
 def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
@@ -94,19 +99,27 @@ def compute_p_value(r: ArrayLike, n: ArrayLike) -> Array:
     NaN for n <= 2.
     """
     import numpy as np
-    from scipy.special import ndtr, stdtr
 
     r, n = np.broadcast_arrays(np.asarray(r, dtype=float), np.asarray(n, dtype=float))
+    return compute_p_of_squared(np.asarray(r * r), np.asarray(n - 2))
+
+
+def compute_p_of_squared(squared: Array, df: Array) -> Array:
+    """Return the p-value of `compute_p_value` by r^2 and the degrees of freedom."""
+    import numpy as np
+    from scipy.special import ndtr, stdtr
+
     with np.errstate(invalid="ignore", divide="ignore"):
-        df, squared = np.asarray(n - 2), np.asarray(r * r)
-        if not df.min(initial=1.0) > 0:
+        least = df.min(initial=30.0)
+        if not least > 0:
             df = np.where(df > 0, df, np.nan)
-        found: Array = np.asarray(ndtr(_hill(squared, df)))
+        deviate = _hill(squared, df)
+        found: Array = ndtr(deviate, out=deviate)
         found += found
-        if not (df.min(initial=30.0) >= 30 and squared.max(initial=0.0) <= 0.8):
+        if not (least >= 30 and squared.max(initial=0.0) <= 0.8):
             rough = (df < 30) | (squared > 0.8)
-            t = np.abs(r[rough]) * np.sqrt(df[rough] / (1 - squared[rough]))
-            found[rough] = 2 * stdtr(df[rough], -t)
+            some, few = squared[rough], df[rough]
+            found[rough] = 2 * stdtr(few, -np.sqrt(some * few / (1 - some)))
     return found
 
 
@@ -114,13 +127,14 @@ def _hill(squared: Array, df: Array) -> Array:
     """The normal deviate of the same tail as Student's t, below zero."""
     import numpy as np
 
-    a = df - 0.5
-    y = np.asarray(np.log1p(-squared))
+    a = np.asarray(df - 0.5)
+    series = np.negative(squared, out=np.empty(squared.shape))
+    y = np.asarray(np.log1p(series))
     y *= a
     np.negative(y, out=y)
     a *= a
     a *= -48.0
-    series = np.asarray(-0.4 * y)
+    np.multiply(y, -0.4, out=series)
     for term in (3.3, 24.0, 85.5):
         series -= term
         if term < 85:
@@ -162,17 +176,56 @@ def _adjusted(p: ArrayLike, total: int | None, *, dependent: bool) -> Array:
     import numpy as np
 
     p = np.asarray(p, dtype=float)
-    q = np.full(p.shape, np.nan)
     known = np.isfinite(p)
-    place = None if known.all() else np.nonzero(known)[0]
-    order, ranked = _ordered(p if place is None else p[place])
-    order = order if place is None else place[order]
-    tests = max(len(order), total or 0)
-    ranked *= tests * ((1 / np.arange(1.0, tests + 1)).sum() if dependent else 1.0)
-    ranked /= np.arange(1.0, len(order) + 1)
+    if not known.all():
+        q = np.full(p.shape, np.nan)
+        q[known] = _adjusted(p[known], total, dependent=dependent)
+        return q
+    tests = max(len(p), total or 0)
+    times = tests * ((1 / np.arange(1.0, tests + 1)).sum() if dependent else 1.0)
+    return _least_above(p, float(times))
+
+
+def _least_above(p: Array, times: float) -> Array:
+    """Return min over t >= p of `times` t / F(t), at most 1; F(t) is how many of `p` are <= t.
+
+    Where most p are of chance, few t are such a minimum, and only what may be is sorted. In
+    a bucket from a to b, t / F(t) is at least a / F(b), and at its last p at most b / F(b):
+    where the former is above the latter of a later bucket, it has no minimum, and all of its
+    p have that of the next bucket that has one.
+    """
+    import numpy as np
+
+    size = 1 << max(len(p).bit_length() - _IN_BUCKET, 0)
+    bucket = np.empty(len(p), dtype=np.intp)
+    np.multiply(p, size, out=bucket, casting="unsafe")  # exact: the size is a power of two
+    counts = np.bincount(bucket, minlength=size + 1)
+    upto, edges = np.cumsum(counts), np.arange(size + 2.0) / size
+    there = np.maximum(upto, 1)
+    sought = edges[:-1] / there <= np.minimum.accumulate((edges[1:] / there)[::-1])[::-1]
+    passed = np.cumsum(np.where(sought, 0, counts))
+    if 2 * passed[-1] <= len(p):  # little can be left out
+        order, ranked = _ordered(p)
+        q = np.empty(len(p))
+        q[order] = _minima(ranked, 0, times)
+        return q
+    chosen = np.nonzero(sought.take(bucket, mode="clip"))[0]
+    order, ranked = _ordered(p[chosen])
+    chosen = chosen[order]
+    ranked = _minima(ranked, passed[bucket[chosen]], times)
+    found: Array = ranked.take(upto - passed, mode="clip").take(bucket, mode="clip")
+    found[chosen] = ranked
+    return found
+
+
+def _minima(ranked: Array, before: Any, times: float) -> Array:
+    """Minima, in place, from p-values in order; `before` each are so many that are not here."""
+    import numpy as np
+
+    ranked *= times
+    ranked /= before + np.arange(1.0, len(ranked) + 1)
     ranked = np.minimum.accumulate(ranked[::-1])[::-1]
-    q[order] = np.minimum(ranked, 1.0, out=ranked)
-    return q
+    return np.minimum(ranked, 1.0, out=ranked)
 
 
 def _ordered(p: Array) -> tuple[Array, Array]:

@@ -7,17 +7,20 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
-TILE = 256  # enough for products; what they read is the most of what they cost
-STRIP = 128  # rows of a tile that fit the cache together with all that is made of them
+TILE = 512  # enough for products; what they read is the most of what they cost
+STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
 _KEPT = 16 << 20  # bytes
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
 def cuts(part: slice) -> list[slice]:
-    """Return a stretch of columns in pieces of at most `TILE`."""
-    return [slice(at, min(at + TILE, part.stop)) for at in range(part.start, part.stop, TILE)]
+    """Return a stretch of columns in as few equal pieces as are at most `TILE`."""
+    size, count = part.stop - part.start, -(-(part.stop - part.start) // TILE)
+    ends = [part.start + size * place // count for place in range(count + 1)] if count > 0 else []
+    return [slice(*each) for each in pairwise(ends)]
 
 
 def strips(rows: int) -> list[slice]:

@@ -68,6 +68,35 @@ def test_q_values_agree_with_statsmodels_and_scipy(p: list[float]) -> None:
         )
 
 
+KINDS = {
+    "of chance": lambda random, size: random.random(size),
+    "some found": lambda random, size: random.random(size) ** random.choice([1, 1, 1, 30], size),
+    "held at the cut": lambda random, size: np.maximum(random.random(size), 0.05),
+    "whole steps": lambda random, size: random.integers(0, 33, size) / 32,
+    "over all magnitudes": lambda random, size: 10.0 ** (-330 * random.random(size)),
+    "one beside many": lambda random, size: np.append(np.full(size - 1, 1 / 3), random.random()),
+    "all one": lambda random, size: np.ones(size),
+    "all zero": lambda random, size: np.zeros(size),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 5000), more=st.sampled_from([0, 1, 900]))
+def test_q_values_of_many_are_those_of_all_in_order(
+    kind: str, seed: int, size: int, more: int
+) -> None:
+    """Most of them are never sorted; nothing may show of it, to the last digit."""
+    p = KINDS[kind](np.random.default_rng(seed), size)
+    ranked = np.sort(p) * float(size + more) / np.arange(1.0, size + 1)
+    expected = np.empty(size)
+    expected[np.argsort(p)] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1)
+    np.testing.assert_array_equal(compute_q_value(p, size + more), expected)
+    if not more:
+        scipys = stats.false_discovery_control(p)
+        np.testing.assert_allclose(expected, scipys, rtol=1e-12, atol=1e-300)
+
+
 @settings(max_examples=50, deadline=None)
 @given(p=P_VALUES)
 def test_a_pair_without_p_value_does_not_count(p: list[float]) -> None:
