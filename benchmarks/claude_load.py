@@ -79,11 +79,8 @@ def limits(load: Load, *, short: bool) -> list[Figure]:
     part = _part_used(rows, began_at, seconds, per_minute)
     # without what was saved up before
     steady = _part_used(rows, began_at + seconds / 6, seconds * 5 / 6, per_minute)
-    # the messages were published, and so came, in the order of their numbers
     shares = sorted(
-        (call["at"] - came_at) / ((int(call["subjects"][0]) + 1) / rate)
-        for call in calls
-        if call["state"] == "answered"
+        (at - came_at) / ((place + 1) / rate) for place, at in enumerate(_as_they_came(calls))
     )
     return [
         Figure("tasks", tasks),
@@ -95,6 +92,18 @@ def limits(load: Load, *, short: bool) -> list[Figure]:
         Figure("wait by fair share, median", round(shares[len(shares) // 2], 2)),
         Figure("wait by fair share, worst", round(shares[-1], 2), "<= 2", shares[-1] <= 2),
     ]
+
+
+def _as_they_came(calls: Sequence[Any]) -> list[float]:
+    """When calls began, in the order in which their tasks came.
+
+    That is the order of their numbers, in which their messages were published; but the first
+    are taken by all threads at once, and of them who reaches the limit first came first.
+    """
+    answered = [call for call in calls if call["state"] == "answered"]
+    began = [call["at"] for call in sorted(answered, key=lambda call: int(call["subjects"][0]))]
+    at_once = WORKERS * THREADS
+    return [*sorted(began[:at_once]), *began[at_once:]]
 
 
 def _part_used(rows: Sequence[Any], from_s: float, seconds: float, per_minute: float) -> float:
