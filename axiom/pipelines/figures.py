@@ -10,7 +10,7 @@ from axiom.pipelines.wording import meaning, stem
 Amount = tuple[str, float]  # its kind ("%", "money", what is counted) and its value
 Slot = tuple[str, str]  # ("quarter", "2"), ("month", "jun"), ("year", "2024"), ("phase", "3")
 
-_SCALE = r"(?:k|thousand|m|mn|mln|million|b|bn|bln|billion|t|tn|trn|trillion|crore|cr|lakh)\b"
+_SCALE = r"(?:kt|k|thousand|m|mn|mln|million|b|bn|bln|billion|t|tn|trn|trillion|crore|cr|lakh)\b"
 _SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "thousand": 1e3, "lakh": 1e5, "c": 1e7}
 _MONEY = r"(?:us|a|c|hk|nz|s|r)?\$|€|£|¥|₹|\b(?:rs\.?|usd|eur|gbp|inr|chf|sek|nok)"
 _CURRENCIES = frozenset(
@@ -29,8 +29,7 @@ _CURRENCIES = frozenset(
         "real",
         "rand",
         "lira",
-        "pence",
-        "p",
+        "penc",
     ]
 )
 _NUMBER = re.compile(
@@ -139,11 +138,12 @@ def amounts(text: str) -> Iterator[Amount]:
     lower = _RANGE.sub(r"\1\4\2\3\4", _BEFORE.sub(" ", lower))
     for money, digits, percent, basis, scale, pence, unit in _NUMBER.findall(lower):
         value = float(digits.replace(",", "") or 0)
-        value *= _SCALES.get(scale, _SCALES.get(scale[:1], 1.0)) if scale else 1.0
+        if scale and (money or scale != "t"):  # "48,200t" are tonnes
+            value *= _SCALES.get(scale) or _SCALES[scale[:1]]
         if percent or basis:
             yield "%", value / 100 if basis else value
         elif money or pence or stem(unit) in _CURRENCIES:
-            yield "money", value / 100 if pence or unit.startswith("cent") else value
+            yield "money", value / 100 if pence or unit in ("cent", "cents", "pence") else value
         else:
             yield min(meaning(stem(unit)).senses) if unit else "many", value
 

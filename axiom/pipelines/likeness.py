@@ -15,32 +15,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from axiom.pipelines.figures import Amount, Slot, amounts, meet, slots, slots_odd, without_slots
 from axiom.pipelines.wording import (
+    START,
     STOP,
     Token,
+    forms_of_one,
     lexicon,
     meaning,
     stem,
     stood_for,
-    tell_the_same,
     tokens,
 )
 
 LONGEST = 500  # letters that are read
 # however alike the rest is
-VETOES = ("slots_odd", "stages_odd", "roles_odd", "at_odds", "firm_odd")
+VETOES = ("slots_odd", "stages_odd", "roles_odd", "at_odds", "firm_odd", "moves_odd")
 _AGREED = ("amounts_odd", "amounts_mixed", "names_odd", "deeds_odd", "deeds_turned", "topics_odd")
 _SOURCE = re.compile(
     r"\s+(?:[-|–—]|--)\s+(?:[A-Z][\w.&']*\s?){1,3}$"
     r"|\s*\((?:\d|[Uu]pdate\w*|[A-Z][\w&]+(?: [A-Z]\w+)?)\)$|[,;]? (?:-+ )?sources(?: say)?$"
 )
-_DRESS = re.compile(
+DRESS = re.compile(
     r"^(?:(?:UPDATE|WRAPUP|RPT|BRIEF|EXCLUSIVE|REFILE|CORRECTED)(?: \d+)?-|"
     r"(?:breaking|exclusive|update|just in|live)\s?[:-]\s)\s*",
     re.IGNORECASE,
+)
+_SHARES = re.compile(
+    r"[,;] (?:and |its )?(?:shares?|stock) \w+(?: (?:by )?\d[\d.]*%| on \w+)?(?=[,;]|$)",
+    re.IGNORECASE,
+)
+_PLAIN_LETTERS = str.maketrans("øØłŁäöüÄÖÜéèêáàâíóôúñçãõå", "oOlLaouAOUeeeaaaioouncaoa")
+_RISES, _FALLS = re.compile(r"(?<!\S)\+(?=[$€£]?\d)"), re.compile(r"(?<!\S)[-−–](?=[$€£]?\d)")
+# seen from the other side
+_BUYER = re.compile(
+    r"\b(?:sell\w*|sold|sale|offload\w*)\b.* to (?=[A-Z])|\btak(?:e|es|ing)\b.* private\b"
 )
 _NO_NAMES = STOP | {"q1", "q2", "q3", "q4"}
 _PASSIVE = re.compile(r"\b(?:is|was|are|gets?|been|be)?\s?(\w+(?:ed|cut|hit|bought|taken)) by\b")
@@ -61,9 +72,13 @@ class Reading:
     stood_for: frozenset[str]  # whom its products and people stand for
     names: frozenset[str]
     wholes: Mapping[str, frozenset[str]]  # "eurozone" of "euro zone", "rbi" of its words
+    runs: tuple[frozenset[str], ...]  # names of several words
     amounts: frozenset[Amount]
+    moves: frozenset[tuple[str, str]]  # figures beside "rise" or "fall"
     slots: frozenset[Slot]
     senses: frozenset[str]
+    kinds: frozenset[str]
+    starts: frozenset[str]  # of its longer words
     roles: tuple[frozenset[str], frozenset[str]] | None  # who does it, to whom
     plain: tuple[str, ...]  # words and numbers in order
 
@@ -71,27 +86,33 @@ class Reading:
 @lru_cache(maxsize=20_000)
 def read(text: str) -> Reading:
     """Read a headline."""
-    text = undressed(text[:LONGEST].replace("’", "'"))
+    text = undressed(text[:LONGEST])
+    text = _FALLS.sub("falls ", _RISES.sub("rises ", text))
     lower = text.lower()
     found = tokens(without_slots(text))
     words = frozenset(each.stem for each in found) - _STOP_STEMS - {""}
+    senses = frozenset(sense for word in words for sense in meaning(word).senses)
     return Reading(
         words=words,
         stood_for=frozenset(stood_for(found)),
         names=frozenset(_names(found)),
         wholes=_wholes(found),
+        runs=_runs(found),
         amounts=frozenset(amounts(text)),
+        moves=frozenset(_moves(lower)),
         slots=frozenset(slots(text)),
-        senses=frozenset(sense for word in words for sense in meaning(word).senses),
+        senses=senses | ({"buy"} if _BUYER.search(text) else set()),
+        kinds=frozenset(kind for word in words for kind in meaning(word).kinds),
+        starts=frozenset(word[:START] for word in words if len(word) >= START),
         roles=_roles(lower),
         plain=tuple(re.findall(r"[\w&.%$€]+", lower)),
     )
 
 
 def undressed(text: str) -> str:
-    """Return a headline without its source and without what an agency puts before it."""
-    plain = unicodedata.normalize("NFKC", text).strip()
-    plain = _DRESS.sub("", plain)
+    """Return a headline without its source, agency marks, and what the shares did at it."""
+    plain = DRESS.sub("", unicodedata.normalize("NFKC", text.replace("’", "'")).strip())
+    plain = _SHARES.sub("", plain.translate(_PLAIN_LETTERS))
     return plain if plain.isupper() else _SOURCE.sub("", plain)
 
 
@@ -130,6 +151,28 @@ def _wholes(found: Sequence[Token]) -> Mapping[str, frozenset[str]]:
     return wholes
 
 
+def _runs(found: Sequence[Token]) -> tuple[frozenset[str], ...]:
+    """Return the words of each name of several words, which may be told in short."""
+    runs = groupby(found, key=lambda each: each.written[0].isupper() and not each.written.isupper())
+    stems = (frozenset(each.stem for each in run) - _STOP_STEMS for capital, run in runs if capital)
+    return tuple(run for run in stems if len(run) > 1)
+
+
+_MOVE = re.compile(r"([a-z]+)(?: by| another| about| nearly)? [$€£]?(\d[\d.,]*\d|\d)")
+
+
+def _moves(lower: str) -> Iterator[tuple[str, str]]:
+    for word, figure in _MOVE.findall(lower):
+        for sense in meaning(stem(word)).senses & {"rise", "fall", "raise", "lower"}:
+            yield {"raise": "rise", "lower": "fall"}.get(sense, sense), figure
+
+
+def _moves_odd(a: Reading, b: Reading) -> bool:
+    """Say whether what rises by an amount here falls by it there."""
+    turned = {("fall" if way == "rise" else "rise", figure) for way, figure in a.moves - b.moves}
+    return bool(turned & (b.moves - a.moves))
+
+
 def _roles(lower: str) -> tuple[frozenset[str], frozenset[str]] | None:
     """Return the words of who does a deed and of whom it is done to."""
     passive = _PASSIVE.search(lower)
@@ -158,7 +201,9 @@ class Unmet:
 
 def unmet(a: Reading, b: Reading) -> Unmet:
     """Return what `a` says and `b` does not."""
-    left = a.words - b.words - b.stood_for - b.wholes.keys()
+    # what both name, "App Store", stands for nobody
+    left = a.words - b.words - (b.stood_for - a.stood_for) - b.wholes.keys()
+    left -= {part for run in a.runs if _in_short(run, b) for part in run}
     left -= {part for whole, parts in a.wholes.items() if whole in b.words for part in parts}
     left = frozenset(word for word in left if not _said(word, b))
     known = lexicon()
@@ -167,11 +212,19 @@ def unmet(a: Reading, b: Reading) -> Unmet:
     return Unmet(left, deeds, topics, (left & a.names) - deeds)
 
 
+def _in_short(run: frozenset[str], other: Reading) -> bool:
+    """Say whether a text names what a run of words names by some of them: "Lund", "Novo"."""
+    return not run.isdisjoint(other.names) and not any(
+        run & each and each - run for each in other.runs
+    )
+
+
 def _said(word: str, other: Reading) -> bool:
+    """Say whether a text has a word of the same meaning, of its kind, or a form of it."""
     means = meaning(word)
-    if means.senses & other.senses:
+    if not means.senses.isdisjoint(other.senses | other.kinds) or means.kinds & other.senses:
         return True
-    return any(tell_the_same(word, each) for each in other.words)
+    return word[:START] in other.starts and any(forms_of_one(word, each) for each in other.words)
 
 
 def features(a: Reading, b: Reading, cosine: float) -> dict[str, float]:
@@ -209,6 +262,8 @@ def compared(
         "words_odd": min(unsaid[0], 4),
         "words_more": min(unsaid[1], 6),
         "at_odds": float(_at_odds(a, b, only_a, only_b)),
+        "moves_odd": float(_moves_odd(a, b)),
+        "siblings": float(not _kinds(only_a.words).isdisjoint(_kinds(only_b.words))),
         "deeds_turned": float(min(len(_turns(only_a, b) | _turns(only_b, a)), 2)),
         "firm_odd": float(any(map(_firm, only_a.deeds | only_b.deeds))),
         "deeds_met": float(min(len(_deeds(a) & _deeds(b)), 2)),
@@ -242,14 +297,20 @@ def _firm(word: str) -> bool:
 
 def _at_odds(a: Reading, b: Reading, only_a: Unmet, only_b: Unmet) -> bool:
     """Say whether what one tells alone is at odds with what the other tells."""
-    odds = lexicon().at_odds
+    said_a, said_b = _senses(only_a.words), _senses(only_b.words)
+    return _against(said_a, said_b, b) or _against(said_b, said_a, a)
+
+
+def _against(said: frozenset[str], unsaid: frozenset[str], other: Reading) -> bool:
+    known = lexicon()
     return any(
-        frozenset((x, y)) in odds
-        for only, other, others in ((only_a, only_b, b), (only_b, only_a, a))
-        for word in only.words
-        for x in meaning(word).senses
-        for y in _senses(other.words) | (others.senses if x in lexicon().turns else frozenset())
+        known.at_odds[sense] & (other.senses if sense in known.turns else unsaid)
+        for sense in said & known.at_odds.keys()
     )
+
+
+def _kinds(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(kind for word in words for kind in meaning(word).kinds)
 
 
 def _senses(words: frozenset[str]) -> frozenset[str]:
@@ -280,4 +341,5 @@ def _swapped(a: Reading, b: Reading, only_a: Unmet, only_b: Unmet) -> bool:
     """Say whether two headlines are one template that names different things."""
     if not (only_a.names and only_b.names):
         return False
-    return SequenceMatcher(None, a.plain, b.plain, autojunk=False).ratio() >= 0.6
+    matcher = SequenceMatcher(None, a.plain, b.plain, autojunk=False)
+    return matcher.ratio() >= 0.6

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -19,6 +19,7 @@ from importlib.resources import files
 _WORD = re.compile(r"(?<![\w.])[A-Za-z](?:[\w&+']|\.(?=\w))*")
 _LETTERS = re.compile(r"\b(?:[A-Za-z]\.){2,}|\b[SN]\.\s?(?=Korea)")
 _LONGEST_PHRASE = 4
+START = 5  # letters that forms of one word have in common at least
 _STOP_WORDS = (
     "a an the of to in on at for by with from as and or but its it is are was were be been being "
     "will over under than that this their his her our new more most much up into out about around "
@@ -33,6 +34,7 @@ _STOP_WORDS = (
     "head paperwork fintech magnitude off spacecraft chipmaker retailer utility drugmaker "
     "carmaker automaker steelmaker planemaker biotech "
     "operator provider whether when aged board "
+    "yoy qoq y bbl barrel tonne ton kt mn b m k t cr lakh oz pence per "
     "basis point bps euro dollar pound yen cent crown won rupee rs eur usd gbp "
     "first second third fourth fifth two three four five six seven eight nine ten thousand crore "
     "january february april june july august september october november december "
@@ -60,7 +62,7 @@ class Lexicon:
     topics: frozenset[str]
     turns: frozenset[str]  # deeds that are seldom left out or added where a story is told again
     firm: frozenset[str]  # those that no telling of the event leaves out
-    at_odds: frozenset[frozenset[str]]
+    at_odds: Mapping[str, frozenset[str]]  # both ways
     stands_for: Mapping[tuple[str, ...], str]
 
 
@@ -94,9 +96,17 @@ def lexicon() -> Lexicon:
         frozenset(group.split()[0] for group in said["topics"]),
         frozenset(said["turns"].split()),
         frozenset(said["firm"].split()),
-        frozenset(frozenset(pair.split()) for pair in said["at_odds"]),
+        _both_ways(pair.split() for pair in said["at_odds"]),
         stands_for,
     )
+
+
+def _both_ways(pairs: Iterable[list[str]]) -> Mapping[str, frozenset[str]]:
+    found = defaultdict[str, set[str]](set)
+    for one, other in pairs:
+        found[one].add(other)
+        found[other].add(one)
+    return {one: frozenset(others) for one, others in found.items()}
 
 
 @lru_cache(maxsize=20_000)
@@ -136,10 +146,6 @@ def tokens(text: str) -> list[Token]:
     return list(_phrased(found))
 
 
-def _without_points(found: re.Match[str]) -> str:
-    return found[0].replace(".", "") + " " * found[0].endswith(". ")
-
-
 def _phrased(found: list[Token]) -> Iterator[Token]:
     phrases, place = lexicon().phrases, 0
     stems = tuple(each.stem for each in found)
@@ -166,19 +172,12 @@ def stood_for(found: list[Token]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=100_000)
-def tell_the_same(one: str, other: str) -> bool:
-    """Say whether two stems may mean the same, or one is of the other's kind, or a form of it."""
-    if one == other:
-        return True
-    a, b = meaning(one), meaning(other)
-    if a.senses & b.senses or a.senses & b.kinds or a.kinds & b.senses:
-        return True
+def forms_of_one(one: str, other: str) -> bool:
+    """Say whether two stems begin alike for long enough: "acquit" and "acquittal".
+
+    Not where the lexicon knows both: it would know that they tell the same.
+    """
     known = lexicon().meanings
-    return not (one in known and other in known) and _forms_of_one(one, other)
-
-
-def _forms_of_one(one: str, other: str) -> bool:
-    """Say whether two words begin alike for long enough: "acquit" and "acquittal"."""
-    longer = max(len(one), len(other))
-    needed = max(5, round(0.6 * longer))
-    return min(len(one), len(other)) >= needed and one[:needed] == other[:needed]
+    needed = max(START, round(0.6 * max(len(one), len(other))))
+    alike = min(len(one), len(other)) >= needed and one[:needed] == other[:needed]
+    return alike and not (one in known and other in known)
