@@ -128,6 +128,8 @@ def unrelated(path: str) -> tuple[int, int]:
 def novelty() -> dict[str, dict[str, Any]]:
     from axiom.analysts.embedding import embed
     from tests.labelled import (
+        STORIES_BLIND,
+        STORIES_DEV,
         STORIES_FRESH,
         STORIES_HELD,
         STORIES_MORE,
@@ -145,6 +147,10 @@ def novelty() -> dict[str, dict[str, Any]]:
         "fresh": [stories(STORIES_FRESH)],
         "tune": [stories(STORIES_TUNE)],
         "more to tune": [stories(STORIES_MORE)],
+        **{
+            path.stem.removeprefix("stories_"): [stories(path)]
+            for path in (*STORIES_BLIND, *STORIES_DEV)
+        },
         "facts held": facts_by_week(held=True),
         "facts to tune": facts_by_week(held=False),
     }

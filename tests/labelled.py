@@ -21,6 +21,9 @@ STORIES_TUNE, STORIES_HELD = HERE / "stories_tune.txt", HERE / "stories_held.txt
 STORIES_MORE = HERE / "stories_tune_more.txt"
 STORIES_FRESH, UNRELATED = HERE / "stories_fresh.txt", HERE / "stories_unrelated.txt"
 STORIES_OTHER = HERE / "stories_other.txt"  # by another hand
+STORIES_DEV = tuple(HERE / f"stories_dev{n}.txt" for n in (2, 3, 4))  # slot by slot
+# by another hand, blind; scored once before they were learnt from
+STORIES_BLIND = (HERE / "stories_wires.txt", HERE / "stories_desks.txt")
 FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"

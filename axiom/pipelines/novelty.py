@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from axiom.model import Headline, Telling
-from axiom.pipelines.likeness import Reading, agree, read
+from axiom.pipelines.likeness import DRESS, Reading, agree, read, undressed
 from axiom.pipelines.weighing import likenesses
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR = 0.70  # Jaccard index of two wordings' letter runs
-SAME = 0.80  # likeness of a headline to the tellings of a story
+SAME = 0.60  # likeness of a headline to the tellings of a story
 RELATED = 0.55  # cosine of two events of one story line
 NEIGHBOURS = 12  # stored events that a headline is compared with, the nearest first
 CLOSEST_SHARE = 0.6  # of the closest telling in a story's likeness; the rest is their mean
@@ -49,7 +49,7 @@ class Found:
 
 def exact_key(text: str) -> str:
     """Return what is the same for the same words in another dress."""
-    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = DRESS.sub("", unicodedata.normalize("NFKC", text).strip())
     without = _SOURCE.sub("", plain) if not plain.isupper() else plain
     return " ".join(_MARKS.sub(" ", without.replace("'", "").replace("’", "").casefold()).split())
 
@@ -97,12 +97,16 @@ class Stories:
         key = exact_key(text)
         if self.by_key.get(key) == event_id:
             return  # the same words again tell nothing more
-        told = Told(text, event_id, read(self.canonical(text)), stored, vector)
+        told = Told(text, event_id, self.read(text), stored, vector)
         if key not in self.by_key:
             self._wordings.insert(len(self.told), _minhash(key))
         self.by_key.setdefault(key, event_id)
         self.told.append(told)
         self.by_event[event_id].append(told)
+
+    def read(self, text: str) -> Reading:
+        """Read a headline; undressed first, since "UPDATE 2-Nvidia" is no name."""
+        return read(self.canonical(undressed(text)))
 
     def near(self, text: str, reading: Reading) -> tuple[float, str]:
         """Return the closest wording that states nothing else: its Jaccard index and its story."""
@@ -215,7 +219,7 @@ def _found(
     """Return how a headline's story was found, which it is, and the likeness."""
     if same := stories.by_key.get(exact_key(headline.text)):
         return "exact", same, 1.0
-    reading = read(stories.canonical(headline.text))
+    reading = stories.read(headline.text)
     worded = stories.near(headline.text, reading)
     if worded[0]:
         return "near", worded[1], min(worded[0], 1.0)

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from axiom.pipelines.likeness import VETOES, Reading, features
+from axiom.pipelines.likeness import VETOES, Reading, compared, unmet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,16 +75,15 @@ def vetoed(found: Mapping[str, float]) -> bool:
 
 def all_features(a: Reading, b: Reading, cosine: float) -> dict[str, float]:
     """Return where two headlines agree and are at odds, and how rare those words are."""
-    shared = a.words & b.words
-    met = sum(map(_rarity, shared))
-    odd = sorted(sum(map(_rarity, each)) for each in (a.words - shared, b.words - shared))
-    return features(a, b, cosine) | {
+    only_a, only_b = unmet(a, b), unmet(b, a)
+    met = sum(map(_rarity, a.words - only_a.words)) + sum(map(_rarity, b.words - only_b.words))
+    odd = sorted(sum(map(_rarity, each.words)) for each in (only_a, only_b))
+    return compared(a, b, only_a, only_b, cosine) | {
         "rare_met": met,
-        "rarest_met": max(map(_rarity, shared), default=0.0),
         "rare_odd_less": odd[0],
         "rare_odd_more": odd[1],
         "rare_wording": met / (met + sum(odd) + 1e-9),
-        "rare_contained": met / (met + odd[0] + 1e-9),
+        "rare_contained": met / (met + 2 * odd[0] + 1e-9),
     }
 
 
