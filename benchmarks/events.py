@@ -158,12 +158,12 @@ def novelty() -> dict[str, dict[str, Any]]:
     for name, parts in sets.items():
         score = together([measure_novelty(part, embed) for part in parts])
         near, near_of = score.near_duplicates
-        free, free_of = score.by_how["other words"]
+        free, free_of = score.by_how.get("other words", (0, 0))
         found[name] = {
             "stories": score.stories, "repeats": score.repeats, "found": score.found_share,
             "lost": score.lost_share,
             "edited": near / near_of if near_of else None,
-            "other words": free / free_of,
+            "other words": free / free_of if free_of else None,
         }  # fmt: skip
     return found
 

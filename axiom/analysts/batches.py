@@ -32,7 +32,7 @@ from axiom.analysts.gateway import Book, Gateway, make_call
 from axiom.analysts.prices import compute_usd
 from axiom.analysts.purse import RETRY_S, Purse
 from axiom.analysts.question import Answer, Question
-from axiom.analysts.sdk import make_request, read_message
+from axiom.analysts.sdk import make_request, read_message, unreadable
 from axiom.errors import (
     AxiomError,
     BreakerOpen,
@@ -318,7 +318,7 @@ class Batches:
             said = read_message(message)
             usd = compute_usd(call.model, said.usage, batch=True).quantize(NANO)
         except ValueError as error:
-            self._lost(call, f"unreadable: {type(error).__name__}")
+            self._lost(call, unreadable(error))
             return
         self.book.finish(
             call, said.usage, usd, text=said.text, stop_reason=said.stop_reason,

@@ -35,6 +35,7 @@ from axiom.analysts.sdk import (
     read_message,
     retry_after_s,
     translated,
+    unreadable,
 )
 from axiom.errors import ConfigError, InBatch, Refused, ServiceDown, StoreUnavailable
 from axiom.flow import CURRENT
@@ -240,9 +241,9 @@ class _Asked:
                 attempt.pause_s = retry_after_s(error) or (1.0 if status == 429 else 0.0)
         self._end(attempt, kind(error), is_lost=may_be_paid(error))
 
-    def _unreadable(self, attempt: Attempt, error: Exception) -> None:
+    def _unreadable(self, attempt: Attempt, error: ValueError) -> None:
         attempt.outcome = Outcome.SERVICE_FAILURE
-        self._end(attempt, f"unreadable: {type(error).__name__}", is_lost=True)
+        self._end(attempt, unreadable(error), is_lost=True)
 
     def _end(self, attempt: Attempt, outcome: str, *, is_lost: bool) -> None:
         call, gateway = self._call, self._gateway

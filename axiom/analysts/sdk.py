@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from axiom.analysts.question import Question
 from axiom.errors import AxiomError, ConfigError, ServiceDown
@@ -72,11 +72,12 @@ class _Wire(BaseModel):
 
 class _Block(_Wire):
     type: str
-    text: str = ""
+    text: Any = None  # of a block of another type: nobody reads it
 
 
 class _Created(_Wire):
     ephemeral_1h_input_tokens: Tokens | None = None
+    ephemeral_5m_input_tokens: Tokens | None = None
 
 
 class _Details(_Wire):
@@ -95,7 +96,7 @@ class _Used(_Wire):
 class _Answered(_Wire):
     id: str
     content: list[_Block]
-    stop_reason: str | None
+    stop_reason: str | None = None
     model: str
     usage: _Used
 
@@ -112,18 +113,25 @@ def read_message(message: Any) -> Message:
         read = _Answered.model_validate_json(message)
     else:
         read = _Answered.model_validate(message)
-    text = "".join(block.text for block in read.content if block.type == "text")
-    usage = _usage(read.usage)
-    if usage.cache_write_5m < 0:
-        raise ValueError("more was written for an hour than was written")
-    return Message(read.id, text, read.stop_reason or "none", read.model, usage)
+    texts = [block.text for block in read.content if block.type == "text"]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a text is none")
+    stop_reason = read.stop_reason or "none"
+    return Message(read.id, "".join(texts), stop_reason, read.model, _usage(read.usage))
+
+
+def unreadable(error: ValueError) -> str:
+    """Say in a few words why an answer cannot be read: where, and never what stood there."""
+    if not isinstance(error, ValidationError):
+        return f"unreadable: {type(error).__name__}"
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"unreadable: {'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}"
 
 
 def _usage(used: _Used) -> Usage:
-    whole, created, details = (
-        used.cache_creation_input_tokens or 0, used.cache_creation, used.output_tokens_details
-    )  # fmt: skip
-    long = (created.ephemeral_1h_input_tokens or 0) if created else 0
+    created, details = used.cache_creation or _Created(), used.output_tokens_details
+    long, short = created.ephemeral_1h_input_tokens or 0, created.ephemeral_5m_input_tokens or 0
+    whole = max(used.cache_creation_input_tokens or 0, long + short)  # the dearer of two stories
     return Usage(
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,

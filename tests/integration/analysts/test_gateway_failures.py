@@ -56,9 +56,7 @@ def told(settings: Make) -> Iterator[Callable[..., tuple[Claude, ToldService]]]:
         MESSAGE | {"usage": {"input_tokens": -5, "output_tokens": 1}},
         MESSAGE | {"usage": {"input_tokens": 1, "output_tokens": 3_000_000_000}},
         MESSAGE | {"usage": {"input_tokens": 1, "output_tokens": "1"}},
-        MESSAGE | {"usage": {"input_tokens": 1, "output_tokens": 1,
-                             "cache_creation_input_tokens": 1,
-                             "cache_creation": {"ephemeral_1h_input_tokens": 2}}},
+        MESSAGE | {"content": [{"type": "text", "text": None}]},
     ],
 )  # fmt: skip
 def test_an_answer_that_is_no_message_counts_as_paid_and_is_put_off(told: Any, body: Any) -> None:
