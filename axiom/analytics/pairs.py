@@ -112,12 +112,12 @@ def compute_pairs(
     rows, columns = _whole(rows, x.shape[1]), _whole(columns, x.shape[1])
     base = _places(rows, columns)
     found = np.empty((len(FIELDS), base[-1]))
-    parts, scratch, more = _sides(x, method, rows, columns), Scratch(), Scratch()
+    parts, scratches = _sides(x, method, rows, columns), (Scratch(), Scratch(), Scratch())
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
         sides = parts[i.start, i.stop], parts[j.start, j.stop]
-        for start, block in _tile(*sides, method, min_n, scratch, more):
+        for start, block in _tile(*sides, method, min_n, scratches):
             begins = j.stop - block.shape[2]
             for place in range(block.shape[1]):
                 row = i.start + start + place
@@ -167,7 +167,7 @@ def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[tuple[
 
 
 def _tile(
-    left: Side, right: Side, method: str, min_n: int, scratch: Scratch, more: Scratch
+    left: Side, right: Side, method: str, min_n: int, scratches: tuple[Scratch, Scratch, Scratch]
 ) -> Iterator[tuple[int, Array]]:
     """Give all `FIELDS` of a tile, (fields, rows, N right), from a row on, until all are given.
 
@@ -175,33 +175,37 @@ def _tile(
     """
     import numpy as np
 
-    r, n = correlate(left.columns, right.columns, min_n, scratch)
+    r, n = correlate(left.columns, right.columns, min_n, scratches[0])
     if method == "spearman":
         r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    products = _products(left, right)
+    products = scratches[1].blocks(3, r.shape)
+    _multiply(left, right, *products)
     for rows in strips(len(r)):
         there = slice(rows.start if left is right else 0, None)
-        block = more.blocks(len(FIELDS), r[rows, there].shape)
+        block = scratches[2].blocks(len(FIELDS), r[rows, there].shape)
         block[0], block[1] = r[rows, there], n[rows, there]
         some, others = left.known.part(rows), right.known.part(there)
-        _judge(some, others, [each[rows, there] for each in products], block, method)
+        _judge(some, others, products[:, rows, there], block, method)
         none = np.isnan(block[0])
         if none.any():
             block[:, none] = np.nan
         yield rows.start, block
 
 
-def _products(left: Side, right: Side) -> tuple[Array, Array, Array]:
-    """Sums of z_i z_j, of z_i^3 z_j + z_i z_j^3 and of z_i^2 z_j^2, of the innovations."""
-    tested, wild = left.tested.T @ right.tested, left.squares.T @ right.squares
+def _multiply(left: Side, right: Side, tested: Array, odd: Array, wild: Array) -> None:
+    """Fill in sums of z_i z_j, z_i^3 z_j + z_i z_j^3 and z_i^2 z_j^2, of the innovations."""
+    import numpy as np
+
+    np.matmul(left.tested.T, right.tested, out=tested)
+    np.matmul(left.squares.T, right.squares, out=wild)
     if left is not right:
-        return tested, left.cubes.T @ right.turned, wild
-    odd = left.cubes[: len(left.squares)].T @ left.tested
-    odd += odd.T
-    return tested, odd, wild
+        np.matmul(left.cubes.T, right.turned, out=odd)
+    else:
+        np.matmul(left.cubes[: len(left.squares)].T, left.tested, out=odd)
+        odd += odd.T
 
 
-def _judge(left: Known, right: Known, products: list[Array], block: Array, method: str) -> None:
+def _judge(left: Known, right: Known, products: Array, block: Array, method: str) -> None:
     """Fill the other `FIELDS` of a strip of a tile, whose r and n are there."""
     import numpy as np
 
