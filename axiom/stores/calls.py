@@ -50,6 +50,7 @@ class CallBook:
             Refused: another worker puts this question.
         """
         asked = _row(draft) | {"key": f"question/{draft.question_hash}", "lease_s": lease_s}
+        self._db.renew()
         look = self._db.planned("known_of", self._sql["known_of"])
         try:
             row = self._db.query(f"{self._sql['ask']}; {look}", asked)[0]

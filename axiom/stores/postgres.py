@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -238,6 +239,20 @@ class Postgres:
                     break
                 yield from map(dict, rows)
             cursor.execute(f"CLOSE {name}")
+
+    def renew(self) -> None:
+        """Let go of this thread's connection if it ended while nothing was asked of it.
+
+        For where a piece of work begins, and holds nothing yet: after a restart of the server
+        each thread's connection is dead, and the next statement of each would fail. Not for
+        `connection`, which would hide that a lock is lost.
+        """
+        found = self._local.__dict__.get("made", {}).get(os.getpid())
+        if found is not None and not found.closed:
+            idle = select.poll()
+            idle.register(found.fileno(), select.POLLIN)
+            if idle.poll(0):  # there is nothing to read in one that lives
+                self.close()
 
     def close(self) -> None:
         """Close this thread's connection."""

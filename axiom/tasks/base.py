@@ -71,6 +71,8 @@ def _make_room(task: Task) -> None:
 
 def _recorded(task: Task, flow: Flow, run_id: str, call: Call, retries: int) -> Outcome:
     engine = celery_engine(task.request.hostname)
+    # after a restart of Postgres each thread of a pool would else lose a step's attempt to it
+    services().postgres.renew()
     try:
         return execute_step(
             engine, flow, run_id, call,

@@ -9,6 +9,7 @@ import pytest
 
 from axiom.errors import ConfigError, StoreUnavailable
 from axiom.stores.postgres import Jsonb, Postgres, RolledBackPostgres, migrate
+from benchmarks.harness.waiting import until
 from tests.fakes.threads import at_once
 from tests.fakes.time_limit import ended_after
 
@@ -41,6 +42,24 @@ def insert_and(db: Postgres, then: Callable[[], object]) -> None:
         cursor.execute(INSERT, ("graph", None))
         then()
         cursor.execute(INSERT, ("events", None))
+
+
+# --- connections that end ---
+
+
+def test_who_begins_something_does_not_meet_a_session_that_ended_while_it_was_idle(
+    db: Postgres, postgres_url: str
+) -> None:
+    other = Postgres(postgres_url)
+    pid = db.connection().info.backend_pid
+    db.renew()
+    assert db.connection().info.backend_pid == pid  # one that lives stays, with all it holds
+    cut(other, db)
+    there = "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = %s"
+    until(lambda: not other.query(there, (pid,))[0]["n"], "the session's end")
+    db.renew()
+    assert db.query("SELECT 1 AS n") == [{"n": 1}]
+    other.close()
 
 
 # --- values ---
