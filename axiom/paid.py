@@ -48,6 +48,7 @@ class Standing:
     `answer` has text, stop_reason and model; `limits` are the dollars that a person
     set, by scope: day, pipeline, run. `in_batch`: it is out already, and comes back later.
     `busy_s`: for so long a call may be under way of a worker whose connection is gone.
+    `hopeless`: today's answers could not be read, so often that it is not asked again.
     """
 
     answer: Mapping[str, Any] | None
@@ -55,6 +56,7 @@ class Standing:
     limits: Mapping[str, Decimal] = field(default_factory=dict)
     in_batch: bool = False
     busy_s: float = 0.0
+    hopeless: bool = False
 
 
 # --- batches ---

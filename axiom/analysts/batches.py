@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 CAN_WAIT = frozenset(("graph", "correlation"))  # hourly; headlines are news
 IMITATION_BATCH = "msgbatch_fake_"
 NOT_CLAUDE = "ANTHROPIC_BASE_URL: an imitation answers there; start it with --fake-claude"
+MOST_ATTEMPTS = 3  # at a question whose answer cannot be read
 NANO = Decimal("1e-9")  # the books are kept in these
 SKEW = timedelta(minutes=1)  # how far the API's clock may be behind the database's
 
@@ -308,7 +309,7 @@ class Batches:
         elif result.is_wrong:
             self._refuse(call, f"Claude refused the request ({result.error})")
         elif result.kind == UNREADABLE:
-            self._lost(call, f"{UNREADABLE}: {result.error}")
+            self._unreadable(call, f"{UNREADABLE}: {result.error}")
         else:
             delay_s = self.policy.retry_s if result.kind == "errored" else 0.0
             self._again(call, result.error or result.kind, delay_s=delay_s)
@@ -318,7 +319,7 @@ class Batches:
             said = read_message(message)
             usd = compute_usd(call.model, said.usage, batch=True).quantize(NANO)
         except ValueError as error:
-            self._lost(call, unreadable(error))
+            self._unreadable(call, unreadable(error))
             return
         self.book.finish(
             call, said.usage, usd, text=said.text, stop_reason=said.stop_reason,
@@ -338,6 +339,15 @@ class Batches:
         self.book.fail(call, reason)
         self.budget.release(call.id)
         self.queue.refuse(call, reason, self.policy.told)
+
+    def _unreadable(self, call: Call, outcome: str) -> None:
+        if call.attempt < MOST_ATTEMPTS:
+            self._lost(call, outcome)
+            return
+        # each may have been paid, and the next would be no better
+        self.book.lose(call, outcome)
+        self.budget.settle(call.id, call.worst_usd)
+        self.queue.refuse(call, f"Claude's answer is {outcome}", self.policy.told)
 
     def _lost(self, call: Call, outcome: str) -> None:
         self.book.lose(call, outcome)

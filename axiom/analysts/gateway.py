@@ -37,7 +37,7 @@ from axiom.analysts.sdk import (
     translated,
     unreadable,
 )
-from axiom.errors import ConfigError, InBatch, Refused, ServiceDown, StoreUnavailable
+from axiom.errors import AxiomError, ConfigError, InBatch, Refused, ServiceDown, StoreUnavailable
 from axiom.flow import CURRENT
 from axiom.paid import IMITATION, Call, Standing, Usage
 from axiom.resilience import retry
@@ -98,7 +98,8 @@ class Gateway:
             InBatch: it was handed in with a batch, and its answer is to come.
             Refused: its turn has not come, or another worker may be asking it.
             StoreUnavailable: Redis or Postgres is away.
-            AxiomError: Claude says that the question is wrong; asking again would not help.
+            AxiomError: Claude says that the question is wrong, or its answers cannot be read;
+                asking again would not help.
         """
         self.client()  # the SDK takes seconds to import: not while a call is booked, its lease runs
         name = self.name_of(question)
@@ -108,6 +109,11 @@ class Gateway:
                 return self.known(name, standing.answer)
             if standing.in_batch:  # it is paid already
                 raise InBatch()
+            if standing.hopeless:  # each may have been paid
+                raise AxiomError(
+                    "Claude's answers to this question cannot be read; it is asked again tomorrow."
+                    " Where they cannot is in the call book (table calls, outcome)"
+                )
             if standing.busy_s:  # who asks has lost its connection, or died: it may be paid
                 raise Refused("another worker may be asking this", standing.busy_s)
             return self._ask(question, draft, standing)

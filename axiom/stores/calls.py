@@ -17,6 +17,7 @@ from axiom.stores.postgres import Postgres, named_queries
 
 Group = Literal["pipeline", "model", "company", "day"]
 SCOPES = ("day", "pipeline", "run")
+MOST_UNREADABLE = 3  # answers to a question in a day: each may be paid, and the next is no better
 BUSY_S = 5.0  # until who found another at work looks again
 # asdict() would copy each value, and take as long as a way to the server
 _CALL, _USAGE = tuple(Call.__dataclass_fields__), tuple(Usage.__dataclass_fields__)
@@ -49,7 +50,10 @@ class CallBook:
         Raises:
             Refused: another worker puts this question.
         """
-        asked = _row(draft) | {"key": f"question/{draft.question_hash}", "lease_s": lease_s}
+        asked = _row(draft) | {
+            "key": f"question/{draft.question_hash}", "lease_s": lease_s,
+            "most_unreadable": MOST_UNREADABLE,
+        }  # fmt: skip
         self._db.renew()
         look = self._db.planned("known_of", self._sql["known_of"])
         try:
@@ -61,8 +65,9 @@ class CallBook:
         self._held.key = asked["key"]
         try:
             yield Standing(
-                row["answer"], row["attempts"], limits, row["in_batch"], max(row["busy_s"] or 0, 0)
-            )
+                row["answer"], row["attempts"], limits, row["in_batch"],
+                max(row["busy_s"] or 0, 0), row["hopeless"],
+            )  # fmt: skip
         finally:
             if self._held.key:  # `finish` lets go of it in the same message
                 self._db.query(self._sql["asked"], asked)

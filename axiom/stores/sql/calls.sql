@@ -15,9 +15,13 @@ WITH known AS (
                - EXTRACT(epoch FROM clock_timestamp() - asked.open_at)::float8 AS busy_s,
            (SELECT jsonb_object_agg(scope, limit_usd::text) FROM budgets) AS limits,
            EXISTS (SELECT FROM batch_questions WHERE question_hash = %(question_hash)s
-                   AND state IN ('submitting', 'submitted')) AS in_batch
+                   AND state IN ('submitting', 'submitted')) AS in_batch,
+           asked.unreadable >= %(most_unreadable)s::int AS hopeless
     FROM (SELECT coalesce(max(attempt), 0) AS attempts,
-                 max(started_at) FILTER (WHERE state = 'open' AND batch_id IS NULL) AS open_at
+                 max(started_at) FILTER (WHERE state = 'open' AND batch_id IS NULL) AS open_at,
+                 count(*) FILTER (WHERE state = 'lost' AND starts_with(outcome, 'unreadable')
+                                  AND started_at > clock_timestamp() - interval '1 day')
+                     AS unreadable
           FROM calls WHERE question_hash = %(question_hash)s) AS asked
 ), begun AS (
     INSERT INTO calls (id, question_hash, attempt, pipeline, run_id, step, subjects, prompt, model,
@@ -25,7 +29,8 @@ WITH known AS (
     SELECT %(question_hash)s || '-' || attempts + 1, %(question_hash)s, attempts + 1,
            %(pipeline)s::text, %(run_id)s::text, %(step)s::text, %(subjects)s::text[],
            %(prompt)s::text, %(model)s::text, %(worst_usd)s::numeric, %(imitation)s::boolean
-    FROM known WHERE answer IS NULL AND NOT in_batch AND (busy_s IS NULL OR busy_s <= 0)
+    FROM known
+    WHERE answer IS NULL AND NOT in_batch AND NOT hopeless AND (busy_s IS NULL OR busy_s <= 0)
 )
 SELECT * FROM known;
 

@@ -71,11 +71,24 @@ def test_an_answer_that_is_no_message_counts_as_paid_and_is_put_off(told: Any, b
     assert spending.settled_usd == pytest.approx(float(row["worst_usd"]), abs=1e-6)
 
 
+def test_a_question_whose_answers_cannot_be_read_is_not_paid_for_again_and_again(
+    told: Any,
+) -> None:
+    claude, service = told(saying(200, MESSAGE | {"content": None}))
+    for _ in range(3):
+        with pytest.raises(ServiceDown, match="cannot be read"):
+            claude.gateway(question())
+    with pytest.raises(AxiomError, match="asked again tomorrow"):
+        claude.gateway(question())
+    assert service.asked == 3
+    assert {row["outcome"] for row in calls(claude)} == {"unreadable: content: list_type"}
+
+
 def test_a_service_that_talks_nonsense_opens_the_breaker(told: Any) -> None:
     claude, service = told(saying(200, b"<html>maintenance</html>"))
-    for _ in range(5):
+    for n in range(5):
         with pytest.raises(ServiceDown):
-            claude.gateway(question())
+            claude.gateway(question(f"the {n}th"))
     with pytest.raises(BreakerOpen):
         claude.gateway(question())
     assert service.asked == 5
