@@ -101,7 +101,7 @@ class Day:
 def prepared() -> Iterator[tuple[Services, FakeClaude]]:
     from axiom.config import Settings
     from axiom.embedded.servers import running
-    from axiom.stores.postgres import migrate
+    from axiom.stores.schema import migrate
     from axiom.tasks.services import Services
     from tests.fakes.claude import fake_claude
 

@@ -227,7 +227,7 @@ def workflow_worker(data_dir: Path) -> Iterator[None]:
 
 def main() -> None:
     from axiom.embedded.servers import publish, running
-    from axiom.stores.postgres import migrate
+    from axiom.stores.schema import migrate
 
     runs = 10_000 if "--quick" in sys.argv else 100_000
     with TemporaryDirectory(prefix="axiom-bench-") as made:

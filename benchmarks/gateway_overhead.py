@@ -45,7 +45,7 @@ def make_question(n: int) -> Question:
 def prepared() -> Iterator[Any]:
     from axiom.config import Settings
     from axiom.embedded.servers import running
-    from axiom.stores.postgres import migrate
+    from axiom.stores.schema import migrate
     from axiom.tasks.claude import Claude
     from tests.fakes.claude import fake_claude
 

@@ -23,8 +23,9 @@ from rich.table import Table
 
 from axiom.embedded.servers import running
 from axiom.model import Quote
-from axiom.stores.postgres import Postgres, migrate
+from axiom.stores.postgres import Postgres
 from axiom.stores.prices import COLUMNS, PriceStore, _lines
+from axiom.stores.schema import migrate
 
 ROWS, ROUNDS = 100_000, 5
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)

@@ -115,7 +115,8 @@ def main() -> None:
     from rich.table import Table
 
     from axiom.embedded.servers import running
-    from axiom.stores.postgres import Postgres, migrate
+    from axiom.stores.postgres import Postgres
+    from axiom.stores.schema import migrate
 
     with TemporaryDirectory() as scratch, running(Path(scratch), ["postgres"]) as urls:
         migrate(urls["postgres_url"])

@@ -102,7 +102,7 @@ def main() -> None:
     from rich.table import Table
 
     from axiom.embedded.servers import publish, running
-    from axiom.stores.postgres import migrate
+    from axiom.stores.schema import migrate
 
     with TemporaryDirectory() as scratch, running(Path(scratch), ["redis", "postgres"]) as urls:
         publish(Path(scratch), urls)

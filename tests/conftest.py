@@ -137,7 +137,7 @@ def templates() -> dict[str, str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str, templates: dict[str, str]) -> Iterator[str]:
-    from axiom.stores.postgres import migrate
+    from axiom.stores.schema import migrate
 
     if postgres_server not in templates:
         name = templates[postgres_server] = f"template_{uuid.uuid4().hex[:12]}"

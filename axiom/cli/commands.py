@@ -38,7 +38,7 @@ def up(*, once: bool, fake_claude: bool, as_json: bool) -> int:
 def release() -> None:
     """Migrate Postgres, prepare the graph's constraints."""
     from axiom.config import settings
-    from axiom.stores.postgres import migrate
+    from axiom.stores.schema import migrate
     from axiom.tasks.services import services
 
     try:

@@ -1,4 +1,4 @@
-"""Postgres: connections, named queries, migrations. What the tables mean is in `sql/`.
+"""Postgres: connections and named queries. What the tables mean is in `sql/`.
 
 One connection per thread, in autocommit: psycopg2 connections may be shared by
 threads, but their statements would wait for each other. A connection that died
@@ -124,7 +124,7 @@ class Postgres:
         found = made.get(os.getpid())
         if found is None or found.closed:
             with self._patience():
-                found = made[os.getpid()] = _connect(self.url, self._options)
+                found = made[os.getpid()] = connect(self.url, self._options)
         return found
 
     @contextmanager
@@ -301,7 +301,7 @@ class RolledBackPostgres(Postgres):
     def connection(self) -> Connection:
         """Return the one connection, in a transaction that is never committed."""
         if self._one is None or self._one.closed:
-            self._one = _connect(self.url)
+            self._one = connect(self.url)
             self._one.autocommit = False
         return self._one
 
@@ -317,7 +317,13 @@ class RolledBackPostgres(Postgres):
             self._one.close()  # Postgres rolls back what was not committed
 
 
-def _connect(url: str, options: str = "") -> Connection:
+def connect(url: str, options: str = "") -> Connection:
+    """Return a connection of its own, in autocommit.
+
+    Raises:
+        ConfigError: the URL cannot be read.
+        StoreUnavailable: the server cannot be reached.
+    """
     if urlsplit(url).netloc.count("@") > 1:
         raise _unreadable()
     always = f"-c timezone=UTC -c client_connection_check_interval={CLIENT_CHECK_MS}"
@@ -379,31 +385,3 @@ def named_queries(name: str) -> dict[str, str]:
         heading, _, body = part.partition("\n")
         found[heading.split()[0]] = body.strip().rstrip(";")
     return found
-
-
-def migrate(url: str) -> int:
-    """Bring the schema up to date; return how many migrations were applied.
-
-    Safe to call from several processes at once. The lock that holds them apart ends with
-    its process; the library's own is a row that a killed process leaves behind.
-
-    Raises:
-        StoreUnavailable: the server cannot be reached.
-    """
-    from yoyo import get_backend, read_migrations
-
-    backend = None
-    one_at_a_time = _connect(url)
-    try:
-        one_at_a_time.cursor().execute("SELECT pg_advisory_lock(hashtext('axiom_migrations'))")
-        backend = get_backend(url.replace("postgres://", "postgresql://", 1))
-        migrations = read_migrations(str(files("axiom.stores").joinpath("sql", "migrations")))
-        backend.break_lock()
-        with backend.lock():
-            todo = backend.to_apply(migrations)
-            backend.apply_migrations(todo)
-    finally:
-        if backend:
-            backend.connection.close()
-        one_at_a_time.close()
-    return len(todo)

@@ -32,7 +32,8 @@ class Servers:
 
     def __init__(self, data_dir: Path, stack: ExitStack) -> None:
         from axiom.embedded import servers
-        from axiom.stores.postgres import Postgres, migrate
+        from axiom.stores.postgres import Postgres
+        from axiom.stores.schema import migrate
 
         self.data_dir, self._servers, self._stack = data_dir, servers, stack
         self._made = servers.prepare(data_dir, ["redis", "postgres"])

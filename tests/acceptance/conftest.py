@@ -21,7 +21,8 @@ import pytest
 from axiom.embedded import servers
 from axiom.ledger.ledger import Ledger
 from axiom.model import Run, RunState
-from axiom.stores.postgres import Postgres, migrate
+from axiom.stores.postgres import Postgres
+from axiom.stores.schema import migrate
 
 BIN = Path(sysconfig.get_path("scripts"))
 WORKER = ["worker", "-Q", "control,io,cpu,claude", "-c", "4", "-l", "INFO"]

@@ -23,10 +23,9 @@ def chromium() -> Iterator[Any]:
     """Debian's, headless: `apt-get install chromium`. A laptop without it skips, CI does not."""
     if not CHROMIUM.exists():
         assert not os.environ.get("AXIOM_TEST_REQUIRE_REAL"), f"{CHROMIUM} is required here"
-        pytest.skip(
-            f"a laptop need not have {CHROMIUM} (.ci/chromium.sh brings it); where"
-            " AXIOM_TEST_REQUIRE_REAL is set, as in CI, its absence failed above"
-        )
+        # a browser is Debian's to install, and its root's: who has none tests all else. CI sets
+        # the variable and installs it, so that its absence failed above
+        pytest.skip(f"{CHROMIUM} is not here; .ci/chromium.sh brings it")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

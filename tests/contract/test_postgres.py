@@ -8,7 +8,8 @@ import psycopg2
 import pytest
 
 from axiom.errors import ConfigError, StoreUnavailable
-from axiom.stores.postgres import Jsonb, Postgres, RolledBackPostgres, migrate
+from axiom.stores.postgres import Jsonb, Postgres, RolledBackPostgres
+from axiom.stores.schema import migrate
 from benchmarks.harness.waiting import until
 from tests.fakes.threads import at_once
 from tests.fakes.time_limit import ended_after

@@ -17,6 +17,8 @@ from axiom.config import settings
 from axiom.flow import Call
 from axiom.ledger.ledger import Ledger
 from axiom.model import RunState
+from axiom.stores.alerts import AlertStore
+from axiom.stores.heartbeats import KEY
 from axiom.stores.postgres import Postgres
 from axiom.tasks.services import services
 
@@ -129,3 +131,18 @@ def servers(
     monkeypatch.setenv("AXIOM_REDIS_URL", redis_url)
     monkeypatch.setenv("AXIOM_GRAPH_URL", graph_url)
     monkeypatch.setenv("AXIOM_CHROMA_URL", chroma_url)
+
+
+@pytest.fixture
+def alerts(postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AlertStore:
+    monkeypatch.setenv("AXIOM_POSTGRES_URL", postgres_url)
+    monkeypatch.setenv("AXIOM_REDIS_URL", redis_url)
+    return AlertStore(Postgres(postgres_url))
+
+
+def process(redis_url: str, name: str, age_s: float = 0.0, **facts: Any) -> None:
+    from axiom.resilience.store import connect
+
+    with connect(redis_url) as client:
+        known = {"mark": name, "kind": "worker", "host": "here", "pid": 1, "queues": ["io"]}
+        client.hset(KEY, name, f"{client.time()[0] - age_s} {json.dumps(known | facts)}")

@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 
 from axiom.ledger.ledger import Ledger
-from axiom.stores.postgres import Postgres, migrate
+from axiom.stores.postgres import Postgres
+from axiom.stores.schema import migrate
 
 ROWS = """
 INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, created_at) VALUES
