@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 IMITATION = "imitation-"  # what calls and answers that are not Anthropic's are named by
+# answers to a question that cannot be read: each may have been paid, and the next is no better
+MOST_UNREADABLE = 3
 
 
 @dataclass(frozen=True, slots=True)

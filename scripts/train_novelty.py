@@ -6,10 +6,10 @@ Learns from the labelled stories of tests/data/events that are not kept aside an
 axiom/data/facts.jsonl, pair by pair, and writes the model to axiom/data/novelty.json.
 That unrelated headlines are no repeats it learns from the training part of the "Twitter
 Financial News Sentiment" set (MIT by its card), which is not shipped: without them
-a pair with nothing in common, and so nothing at odds, is taken for one story. What was kept
-aside (stories_held.txt, the other half of the facts) is measured by benchmarks/events.py and
-the tests, never used here. The threshold comes from what is printed: each file
-is told to a model that learnt from the others. Some minutes.
+a pair with nothing in common, and so nothing at odds, is taken for one story. From what was
+kept aside (stories_held.txt, stories_fresh.txt, the other half of the facts) it never learns;
+benchmarks/events.py and the tests measure that. The threshold comes from what is printed: each
+file is told to a model that learnt from the others. Some minutes.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ from axiom.errors import (
     StoreUnavailable,
 )
 from axiom.flow import CURRENT
-from axiom.paid import IMITATION, Call, Place, Submission, Waiting
+from axiom.paid import IMITATION, MOST_UNREADABLE, Call, Place, Submission, Waiting
 from axiom.resilience.breaker import Breaker, Outcome
 from axiom.resilience.budget import Budget
 from axiom.resilience.guard import Attempt, watched
@@ -51,7 +51,6 @@ log = structlog.get_logger(__name__)
 CAN_WAIT = frozenset(("graph", "correlation"))  # hourly; headlines are news
 IMITATION_BATCH = "msgbatch_fake_"
 NOT_CLAUDE = "ANTHROPIC_BASE_URL: an imitation answers there; start it with --fake-claude"
-MOST_ATTEMPTS = 3  # at a question whose answer cannot be read
 NANO = Decimal("1e-9")  # the books are kept in these
 SKEW = timedelta(minutes=1)  # how far the API's clock may be behind the database's
 
@@ -341,18 +340,19 @@ class Batches:
         self.queue.refuse(call, reason, self.policy.told)
 
     def _unreadable(self, call: Call, outcome: str) -> None:
-        if call.attempt < MOST_ATTEMPTS:
+        if call.attempt < MOST_UNREADABLE:
             self._lost(call, outcome)
-            return
-        # each may have been paid, and the next would be no better
-        self.book.lose(call, outcome)
-        self.budget.settle(call.id, call.worst_usd)
-        self.queue.refuse(call, f"Claude's answer is {outcome}", self.policy.told)
+        else:
+            self._at_worst(call, outcome)
+            self.queue.refuse(call, f"Claude's answer is {outcome}", self.policy.told)
 
     def _lost(self, call: Call, outcome: str) -> None:
+        self._at_worst(call, outcome)
+        self.queue.requeue(call, timedelta())
+
+    def _at_worst(self, call: Call, outcome: str) -> None:
         self.book.lose(call, outcome)
         self.budget.settle(call.id, call.worst_usd)
-        self.queue.requeue(call, timedelta())
 
 
 def _custom_id(call: Call) -> str:

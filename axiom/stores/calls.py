@@ -11,13 +11,12 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from axiom.errors import Refused, StoreUnavailable
-from axiom.paid import IMITATION, Call, Standing, Usage
+from axiom.paid import IMITATION, MOST_UNREADABLE, Call, Standing, Usage
 from axiom.resilience.budget import OpenCall
 from axiom.stores.postgres import Postgres, named_queries
 
 Group = Literal["pipeline", "model", "company", "day"]
 SCOPES = ("day", "pipeline", "run")
-MOST_UNREADABLE = 3  # answers to a question in a day: each may be paid, and the next is no better
 BUSY_S = 5.0  # until who found another at work looks again
 # asdict() would copy each value, and take as long as a way to the server
 _CALL, _USAGE = tuple(Call.__dataclass_fields__), tuple(Usage.__dataclass_fields__)

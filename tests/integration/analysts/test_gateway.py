@@ -30,6 +30,7 @@ from axiom.errors import (
 )
 from axiom.resilience.guard import Guard
 from axiom.tasks.claude import Claude
+from benchmarks.harness.waiting import until
 from tests.fakes.claude import FakeClaude
 from tests.integration.analysts.conftest import question, spent_usd
 
@@ -43,13 +44,6 @@ def booked_usd(claude: Claude) -> Decimal:
 
 def calls(claude: Claude) -> list[dict[str, Any]]:
     return claude.book._db.query("SELECT * FROM calls ORDER BY started_at, attempt")
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
 
 
 def test_a_question_is_answered_booked_and_never_paid_again(

@@ -14,10 +14,11 @@ import redis
 from axiom.config import Settings
 from axiom.errors import BudgetSpent, Refused
 from axiom.tasks.claude import Claude
+from benchmarks.harness.waiting import until
 from tests.fakes.claude import FakeClaude
 from tests.fakes.time_limit import ended_after
 from tests.integration.analysts.conftest import question, spent_usd
-from tests.integration.analysts.test_gateway import booked_usd, calls, until
+from tests.integration.analysts.test_gateway import booked_usd, calls
 
 Make = Callable[..., Settings]
 MODEL = question().model
@@ -98,6 +99,24 @@ def drop_connections(claude: Claude) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
+
+
+def test_a_session_that_ended_while_it_was_idle_costs_no_question(claude: Claude) -> None:
+    assert claude.gateway(question("one")).text
+    others = (
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+
+    def drop() -> None:
+        drop_connections(claude)
+        until(lambda: not claude.book._db.query(others)[0]["n"], "the sessions' end")
+        claude.book._db.close()
+
+    dropping = threading.Thread(target=drop)
+    dropping.start()
+    dropping.join()
+    assert claude.gateway(question("two")).text
 
 
 def test_postgres_dropping_its_connections_has_no_question_paid_twice(

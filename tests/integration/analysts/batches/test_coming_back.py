@@ -124,6 +124,20 @@ def test_a_result_of_an_odd_shape_holds_up_no_other(
     assert Counter(row["state"] for row in calls(claude)) == {"answered": 3, "lost": 1}
 
 
+def test_a_question_whose_results_cannot_be_read_is_not_paid_for_again_and_again(
+    claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = SimpleNamespace(type="succeeded", message=SimpleNamespace(id="msg"))
+    told = batch_api._told
+    monkeypatch.setattr(batch_api, "_told", lambda name, _: told(name, unreadable))
+    put(claude, question())
+    work(claude, rounds=5)
+    assert [row["outcome"] for row in calls(claude)] == ["unreadable: content: missing"] * 3
+    assert len(creations(fake)) == 3
+    with pytest.raises(AxiomError, match="unreadable: content"):
+        ask(claude, question())
+
+
 def test_what_one_result_raises_holds_up_no_other(
     claude: Claude, fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
 ) -> None:
