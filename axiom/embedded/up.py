@@ -109,6 +109,7 @@ class _Up:
     def __init__(self, settings: Settings, data_dir: Path, console: Console, *, once: bool) -> None:
         self._settings, self._data_dir, self._console = settings, data_dir, console
         self._once = once
+        self._command = _command()  # by the PATH as it is now, before what is started has its own
         self._supervisor = Supervisor(data_dir, self._told)
         self._began_s = time.monotonic()
         self._servers: dict[str, servers.Server] = {}
@@ -286,8 +287,7 @@ class _Up:
         say(f"  console   {self._urls['console']}   {escape(self._how_to_enter())}")
         say(f"  Flower    {self._urls['flower']}   with the same login")
         say(f"  logs      {escape(str(self._data_dir / 'logs'))}")
-        look = " · ".join(f"{_command()} {what}" for what in ("monitor", "doctor", "status"))
-        say(f"  look      {escape(look)}   (in another terminal)")
+        say(f"  look      {escape(self._command)} monitor   (or doctor, status; another terminal)")
         say("  stop      Ctrl-C\n")
 
     def _how_to_enter(self) -> str:

@@ -106,7 +106,9 @@ def test_an_imitation_of_claude_is_asked_by_all_and_every_result_says_so(
 def test_a_second_one_is_refused_what_dies_is_restarted_and_the_end_is_clean(
     tmp_path: Path,
 ) -> None:
-    process = up(tmp_path)
+    # no environment is active after `make up`
+    others = [each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != BIN]
+    process = up(tmp_path, PATH=os.pathsep.join(others))
     assert process.stdout
     try:
         told = []
@@ -117,6 +119,7 @@ def test_a_second_one_is_refused_what_dies_is_restarted_and_the_end_is_clean(
         wanted = r"console +(http\S+) +user axiom, password (\S+) \(shown this once\)"
         shown = re.search(wanted, "".join(told))
         assert shown
+        assert f"  look      {os.path.relpath(BIN / 'axiom')} monitor" in "".join(told)
         assert may_enter(shown[1], "axiom", shown[2])
         assert not may_enter(shown[1], "axiom", "another password")
         for each in belonging(tmp_path):
