@@ -162,16 +162,14 @@ class Guard:
     def _settling(
         self, holder: str, generation: str, ticket: str, attempt: Attempt
     ) -> Callable[[], None]:
-        costs, headers = attempt.costs, attempt.headers
+        costs, headers, rate = attempt.costs, attempt.headers, self.rate
         steps: list[Step[Any]] = [
             self.breaker.recording(holder, attempt.outcome, generation), *attempt.also,
-            self.rate.settling(ticket, costs) if costs else self.rate.releasing(ticket),
+            rate.settling(ticket, costs, headers) if costs else rate.releasing(ticket, headers),
             self.bulkhead.leaving(holder),
         ]  # fmt: skip
-        if headers and (correct := self.rate.correcting(headers)):
-            steps.append(correct)
         if attempt.pause_s:
-            steps.append(self.rate.pausing(attempt.pause_s))
+            steps.append(rate.pausing(attempt.pause_s))
         try:
             answers = send_together(self.client, *steps)
         except StoreUnavailable:

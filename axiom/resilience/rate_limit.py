@@ -57,7 +57,7 @@ class Costs:
     requests: int = 1
 
     def __post_init__(self) -> None:
-        if min(astuple(self)) < 0:
+        if min(self.in_order()) < 0:
             raise ValueError(f"costs cannot be negative: {self}")
 
     def in_order(self) -> tuple[int, int, int]:
@@ -157,9 +157,12 @@ class RateLimit:
         """
         return self.settling(ticket, actual).run()
 
-    def settling(self, ticket: str, actual: Costs) -> store.Step[bool]:
-        """`settle`, as a step to be run with others."""
-        return self._step(self._settle, bool, ticket, *actual.in_order(), 1)
+    def settling(
+        self, ticket: str, actual: Costs, headers: Mapping[str, str] | None = None
+    ) -> store.Step[bool]:
+        """`settle`, and then `correct`, as a step to be run with others."""
+        told = _told(headers or {})
+        return self._step(self._settle, bool, ticket, *actual.in_order(), 1, *told)
 
     def release(self, ticket: str) -> bool:
         """Leave the queue, or give everything back because the call was never sent.
@@ -169,9 +172,10 @@ class RateLimit:
         """
         return self.releasing(ticket).run()
 
-    def releasing(self, ticket: str) -> store.Step[bool]:
-        """`release`, as a step to be run with others."""
-        return self._step(self._settle, bool, ticket, *NOTHING.in_order(), 0)
+    def releasing(self, ticket: str, headers: Mapping[str, str] | None = None) -> store.Step[bool]:
+        """`release`, and then `correct`, as a step to be run with others."""
+        told = _told(headers or {})
+        return self._step(self._settle, bool, ticket, *NOTHING.in_order(), 0, *told)
 
     def correct(self, headers: Mapping[str, str]) -> None:
         """Learn from a response's `anthropic-ratelimit-*` headers; settle the call first.
@@ -183,16 +187,8 @@ class RateLimit:
         Raises:
             StoreUnavailable: Redis is away.
         """
-        if step := self.correcting(headers):
-            step.run()
-
-    def correcting(self, headers: Mapping[str, str]) -> store.Step[None] | None:
-        """`correct`, as a step to be run with others; None when the headers say nothing."""
-        limits = [_number(headers, kind, "limit") for kind in KINDS]
-        remaining = [_number(headers, kind, "remaining") for kind in KINDS]
-        if max(*limits, *remaining) < 0:
-            return None
-        return self._step(self._correct, lambda answer: None, *limits, *remaining)
+        if told := _told(headers):
+            self._step(self._correct, bool, *told).run()
 
     def pause(self, seconds: float) -> float:
         """Let nobody through for so long, on `retry-after`; return how long the pause is now.
@@ -222,6 +218,12 @@ class RateLimit:
         self, script: Script, read: Callable[[Any], store.T], *args: str | int | float
     ) -> store.Step[store.T]:
         return store.Step(script, self._keys, [*self._common, *args], read)
+
+
+def _told(headers: Mapping[str, str]) -> list[int]:
+    """Return the limits and what remains, -1 where nothing is said; empty when nothing is."""
+    found = [_number(headers, kind, name) for name in ("limit", "remaining") for kind in KINDS]
+    return found if max(found) >= 0 else []
 
 
 def _number(headers: Mapping[str, str], kind: str, name: str) -> int:

@@ -107,7 +107,7 @@ def _together(client: redis.Redis, steps: Sequence[Step[Any]]) -> Step[list[Any]
     )
 
 
-_JOINED = """
+_JOINED = """%s
 local answers, key, given = {}, 0, cjson.decode(ARGV[1])
 local function run(n, script)
   local keys = {}
@@ -121,10 +121,12 @@ return cjson.encode(answers)
 
 @lru_cache(maxsize=64)
 def _joined(client: redis.Redis, scripts: tuple[Script, ...]) -> Script:
+    clock = _source("clock")  # once for all: it asks the server once
     parts = (
-        f"run({n}, function(KEYS, ARGV)\n{each.script!s}\nend)" for n, each in enumerate(scripts, 1)
+        f"run({n}, function(KEYS, ARGV)\n{str(each.script).removeprefix(clock)}\nend)"
+        for n, each in enumerate(scripts, 1)
     )
-    return client.register_script(_JOINED % "\n".join(parts))
+    return client.register_script(_JOINED % (clock, "\n".join(parts)))
 
 
 def _away(error: redis.RedisError) -> StoreUnavailable:

@@ -54,9 +54,10 @@ class CallBook:
             "most_unreadable": MOST_UNREADABLE,
         }  # fmt: skip
         self._db.renew()
+        lock = self._db.planned("ask", self._sql["ask"])
         look = self._db.planned("known_of", self._sql["known_of"])
         try:
-            row = self._db.query(f"{self._sql['ask']}; {look}", asked)[0]
+            row = self._db.query(f"{lock}; {look}", asked)[0]
         except BaseException:  # a time limit too: the lock outlives what was asked after it
             self._db.close()
             raise
@@ -115,7 +116,8 @@ class CallBook:
     def _finish(self, row: dict[str, Any]) -> None:
         finish = self._db.planned("finish_call", self._sql["finish"])
         if key := getattr(self._held, "key", None):
-            finish += f"; {self._sql['kept']}"  # in one message they are one transaction
+            kept = self._db.planned("kept", self._sql["kept"])
+            finish += f"; {kept}"  # in one message they are one transaction
         self._db.execute(finish, row | {"key": key})
         self._held.key = None
 

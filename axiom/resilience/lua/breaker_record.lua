@@ -3,10 +3,12 @@
 -- Returns {state before, state after, cool-down in s, failures in the window}.
 local OUTCOME, MINE = ARGV[8], ARGV[9]
 
+-- Returns true when it is the first of its slot.
 local function count()
-  if OUTCOME == 'ignored' then return end
-  redis.call('HINCRBY', COUNTS, string.format('%.0f:%s', slot_now(), OUTCOME), 1)
-  redis.call('EXPIRE', COUNTS, math.ceil(WINDOW) + 1)
+  local slot = string.format('%.0f:%s', slot_now(), OUTCOME)
+  local is_first = redis.call('HINCRBY', COUNTS, slot, 1) == 1
+  if is_first then redis.call('EXPIRE', COUNTS, math.ceil(WINDOW) + 1) end
+  return is_first
 end
 
 local function open()
@@ -22,7 +24,9 @@ local function close()
 end
 
 local function from_closed()
-  count()
+  if OUTCOME == 'ignored' then return {state, state, '0', 0} end
+  -- what succeeds opens nothing; old slots are forgotten with each new one
+  if not count() and OUTCOME == 'ok' then return {state, state, '0', 0} end
   local found = counted()
   local enough = found.failed >= THRESHOLD and found.failed >= PART * (found.failed + found.ok)
   if OUTCOME == 'failed' and enough then return {state, 'open', text(open()), found.failed} end

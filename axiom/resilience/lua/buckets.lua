@@ -69,3 +69,17 @@ local function in_flight(now)
   return sums
 end
 
+-- Believe the service: adopt its limits; never think we have more left than it does, but more
+-- than an empty bucket that owes a burst: one odd answer is not to stop everyone for hours.
+-- `flying` is what it has yet to see. ARGV from `first` on: its three limits, then what it says
+-- remains; -1 where it said nothing.
+local function believe(buckets, flying, first)
+  for i, bucket in ipairs(buckets) do
+    local limit, remaining = tonumber(ARGV[first + i - 1]), tonumber(ARGV[first + i + 2])
+    if limit > 0 then bucket.adopted = limit end
+    if remaining >= 0 then
+      local burst = (bucket.adopted or bucket.limit) * BURST
+      bucket.level = math.min(bucket.level, math.max(remaining - flying[i], -burst))
+    end
+  end
+end

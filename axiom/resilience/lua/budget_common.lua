@@ -8,7 +8,9 @@ local CALL_ID, KEPT = ARGV[1], ARGV[2]
 local CALL = PREFIX .. ':call:' .. CALL_ID
 
 -- The UTC day. H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013.
+local day_now
 local function today()
+  if day_now then return day_now end
   local days = math.floor(server_time() / 86400) + 719468 -- since 1 March of the year 0
   local era = math.floor(days / 146097)
   local of_era = days - era * 146097
@@ -18,7 +20,9 @@ local function today()
   local from_march = math.floor((5 * of_year + 2) / 153)
   local day = of_year - math.floor((153 * from_march + 2) / 5) + 1
   local month = from_march < 10 and from_march + 3 or from_march - 9
-  return string.format('%04d-%02d-%02d', era * 400 + year + (month <= 2 and 1 or 0), month, day)
+  year = era * 400 + year + (month <= 2 and 1 or 0)
+  day_now = string.format('%04d-%02d-%02d', year, month, day)
+  return day_now
 end
 
 -- A scope that ends in a star is one of today, whatever day the caller thinks it is.

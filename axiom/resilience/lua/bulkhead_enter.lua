@@ -4,9 +4,9 @@
 local HOLDERS, HOLDER, LEASE = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 redis.call('ZREMRANGEBYSCORE', HOLDERS, '-inf', text(now))
-local held = redis.call('ZSCORE', HOLDERS, HOLDER)
 local inside = redis.call('ZCARD', HOLDERS)
-if held or (ARGV[4] == '1' and inside < tonumber(ARGV[3])) then
+local has_room = ARGV[4] == '1' and inside < tonumber(ARGV[3])
+if has_room or redis.call('ZSCORE', HOLDERS, HOLDER) then
   redis.call('ZADD', HOLDERS, now + LEASE, HOLDER)
   local last = redis.call('ZRANGE', HOLDERS, -1, -1, 'WITHSCORES')
   redis.call('EXPIRE', HOLDERS, math.ceil(tonumber(last[2]) - now) + 1)

@@ -11,11 +11,11 @@ local LEARNING = 0.5 -- look again, while the first calls have yet to show what 
 local FIRST = 10 -- which they do within so many seconds, or are not waited for
 local EARLY = 0 -- a guess that is too low costs a look, one too high costs the turn
 
+local RANK = redis.call('ZRANK', QUEUE, TICKET) -- false before it has waited
+
 local function take_turn()
-  if not redis.call('ZSCORE', QUEUE, TICKET) then
-    redis.call('ZADD', QUEUE, redis.call('HINCRBY', STATE, 'turn', 1), TICKET)
-  end
-  return redis.call('ZRANK', QUEUE, TICKET)
+  if RANK then return end
+  redis.call('ZADD', QUEUE, redis.call('HINCRBY', STATE, 'turn', 1), TICKET)
 end
 
 local function forget(ticket)
@@ -70,13 +70,12 @@ local function estimate(buckets, ahead, guess)
 end
 
 local function grant(buckets)
-  forget(TICKET)
+  if RANK then forget(TICKET) end
   local taken = {}
   for i, bucket in ipairs(buckets) do
     taken[i] = reserved(bucket, COSTS[i])
     bucket.level = bucket.level - taken[i]
   end
-  in_flight(buckets.now)
   local kept = pack(taken[1], taken[2], taken[3], buckets.now, COSTS[1], COSTS[2], COSTS[3])
   redis.call('HSET', GRANTED, TICKET, kept)
   keep(GRANTED)
@@ -101,6 +100,9 @@ local function grace(now)
 end
 
 local function promise(buckets, ahead)
+  -- whoever asks again after a grant is another attempt: the first one's stays spent
+  redis.call('HDEL', GRANTED, TICKET)
+  take_turn()
   local paused = math.max(0, buckets.paused_until - buckets.now)
   local turn = estimate(buckets, ahead, EARLY)
   if is_learning(buckets) then turn = math.min(turn, LEARNING) end
@@ -115,10 +117,8 @@ local function promise(buckets, ahead)
   return {0, text(told), text(paused + estimate(buckets, ahead, 1))}
 end
 
--- Whoever asks again after a grant is another attempt: the first one's stays spent.
-redis.call('HDEL', GRANTED, TICKET)
 local buckets = open_buckets()
-local ahead = costs_ahead(buckets.now, take_turn())
+local ahead = costs_ahead(buckets.now, RANK or redis.call('ZCARD', QUEUE))
 local granted = buckets.paused_until <= buckets.now and has_room(buckets, ahead)
 local answer = granted and grant(buckets) or promise(buckets, ahead)
 close_buckets(buckets)

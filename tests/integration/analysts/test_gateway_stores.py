@@ -180,7 +180,8 @@ def test_who_is_ended_while_it_waits_to_ask_keeps_no_other_from_it(
 ) -> None:
     claude, other = Claude(settings()), Claude(settings())
     claude.gateway(question("what has all be imported"))
-    claude.book._sql["ask"] += "; SELECT pg_sleep(0.3)"
+    claude.book._sql["ask"] += ", pg_sleep(0.3)"
+    claude.book._db.close()  # with what it has planned
     with pytest.raises(TimeoutError), ended_after(0.1):
         claude.gateway(question())
     with pytest.raises(Refused, match="may be asking"):  # it was booked: that is told at once
