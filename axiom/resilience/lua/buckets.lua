@@ -5,6 +5,10 @@
 -- the limit; 6: lease of a grant in s; 7: how long the keys are kept in s.
 local STATE, QUEUE, WAITING, GRANTED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local KINDS = {'requests', 'input', 'output'}
+local FIELDS = {
+  'at', 'paused_until', 'requests:adopted', 'requests:level', 'requests:ratio',
+  'input:adopted', 'input:level', 'input:ratio', 'output:adopted', 'output:level', 'output:ratio',
+}
 local PERIOD, BURST, LEASE = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function numbers(packed)
@@ -25,25 +29,26 @@ end
 
 -- The buckets, filled up to now. Nothing flows in while everyone is paused.
 local function open_buckets()
-  local kept, now = hash(STATE), server_time()
-  local opened = {now = now, paused_until = tonumber(kept.paused_until or 0)}
-  local elapsed = math.max(0, now - tonumber(kept.at or now))
-  for i, kind in ipairs(KINDS) do
-    local limit = tonumber(kept[kind .. ':adopted'] or ARGV[i])
+  local kept, now = redis.call('HMGET', STATE, unpack(FIELDS)), server_time()
+  local opened = {now = now, paused_until = tonumber(kept[2] or 0)}
+  local elapsed = math.max(0, now - tonumber(kept[1] or now))
+  for i = 1, 3 do
+    local limit = tonumber(kept[3 * i] or ARGV[i])
     local bucket = {limit = limit, rate = limit / PERIOD, burst = limit * BURST}
-    local level = tonumber(kept[kind .. ':level'] or bucket.burst)
+    local level = tonumber(kept[3 * i + 1] or bucket.burst)
     bucket.level = math.min(bucket.burst, level + elapsed * bucket.rate)
-    bucket.ratio = tonumber(kept[kind .. ':ratio'] or '') -- of facts to estimates, once known
+    bucket.ratio = tonumber(kept[3 * i + 2] or '') -- of facts to estimates, once known
     opened[i] = bucket
   end
-  opened.filled_at = math.max(now, tonumber(kept.at or 0))
+  opened.filled_at = math.max(now, tonumber(kept[1] or 0))
   return opened
 end
 
-local function close_buckets(opened)
+-- Keep the levels, and what is named: the rest is as it was.
+local function close_buckets(opened, ...)
   local fields = {'at', opened.filled_at, 'paused_until', opened.paused_until}
   for i, kind in ipairs(KINDS) do
-    for _, name in ipairs({'adopted', 'level', 'ratio'}) do
+    for _, name in ipairs({'level', ...}) do
       if opened[i][name] then
         fields[#fields + 1] = kind .. ':' .. name
         fields[#fields + 1] = opened[i][name]

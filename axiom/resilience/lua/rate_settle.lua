@@ -27,5 +27,5 @@ if kept then
   end
 end
 if ARGV[13] then believe(buckets, flying, 13) end
-close_buckets(buckets)
+close_buckets(buckets, 'ratio', 'adopted')
 return kept and 1 or 0
