@@ -51,7 +51,6 @@ log = structlog.get_logger(__name__)
 CAN_WAIT = frozenset(("graph", "correlation"))  # hourly; headlines are news
 IMITATION_BATCH = "msgbatch_fake_"
 NOT_CLAUDE = "ANTHROPIC_BASE_URL: an imitation answers there; start it with --fake-claude"
-NANO = Decimal("1e-9")  # the books are kept in these
 SKEW = timedelta(minutes=1)  # how far the API's clock may be behind the database's
 
 
@@ -316,7 +315,7 @@ class Batches:
     def _answered(self, call: Call, message: Any) -> None:
         try:
             said = read_message(message)
-            usd = compute_usd(call.model, said.usage, batch=True).quantize(NANO)
+            usd = compute_usd(call.model, said.usage, batch=True, geo=said.geo)
         except ValueError as error:
             self._unreadable(call, unreadable(error))
             return

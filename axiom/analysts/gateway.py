@@ -207,7 +207,7 @@ class _Asked:
                 raise
             try:
                 said = read_message(response.content)
-                usd = compute_usd(self._call.model, said.usage)
+                usd = compute_usd(self._call.model, said.usage, geo=said.geo)
                 seen(said)
             except ValueError as error:
                 self._unreadable(attempt, error)

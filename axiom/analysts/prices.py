@@ -1,4 +1,4 @@
-"""What Claude costs: exact dollars, from the dated price file."""
+"""What Claude costs: dollars to the billionth, from the dated price file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from axiom.errors import ConfigError
 from axiom.paid import Usage
+
+NANO = Decimal("1e-9")  # dollars are kept to it
 
 
 @cache
@@ -24,8 +26,13 @@ def as_of() -> str:
     return str(_table()["as_of"])
 
 
-def compute_usd(model: str, usage: Usage, *, batch: bool = False) -> Decimal:
+def compute_usd(
+    model: str, usage: Usage, *, batch: bool = False, geo: str | None = None
+) -> Decimal:
     """Return what an answer cost.
+
+    `geo` is where it was made, as the answer says: a workspace's default may be the US, which
+    cost more. A place that has no price counts as the dearest.
 
     Raises:
         ConfigError: the model has no price, so it cannot be paid for within a budget.
@@ -45,12 +52,16 @@ def compute_usd(model: str, usage: Usage, *, batch: bool = False) -> Decimal:
         + usage.cache_read * price["cache_read"]
     )
     usd = as_input * price["input"] + usage.output_tokens * price["output"]
-    return Decimal(usd * (table["batch"] if batch else 1) / table["per_tokens"])
+    places = table["geo"]
+    usd *= 1 if geo is None else places.get(geo, max(places.values()))
+    return Decimal(usd * (table["batch"] if batch else 1) / table["per_tokens"]).quantize(NANO)
 
 
 def compute_worst_usd(model: str, size: int, max_tokens: int, *, batch: bool = False) -> Decimal:
     """Return the most that a question of `size` bytes can cost.
 
-    A token is at least a byte long, and the dearest input is what is written to the cache.
+    A token is at least a byte long, the dearest input is what is written to the cache, and
+    where it will be made is not known.
     """
-    return compute_usd(model, Usage(cache_write_1h=size, output_tokens=max_tokens), batch=batch)
+    usage = Usage(cache_write_1h=size, output_tokens=max_tokens)
+    return compute_usd(model, usage, batch=batch, geo="unknown")

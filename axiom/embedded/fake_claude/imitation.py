@@ -99,7 +99,8 @@ class Imitation:
         )
         self._cache.commit(plan, self.clock.now())
         row.answered, row.usage, row.stop_reason = True, usage, answer["stop_reason"]
-        row.nano_dollars = self._prices.nano_dollars(request["model"], usage, batch=batch)
+        geo = request.get("inference_geo") or self.behaviour.geo
+        row.nano_dollars = self._prices.nano_dollars(request["model"], usage, batch=batch, geo=geo)
         if not batch:
             self.limits(request["model"]).produced(usage.output_tokens, self.clock.now())
         return {
@@ -112,7 +113,7 @@ class Imitation:
             "stop_sequence": answer["stop_sequence"],
             "stop_details": answer["stop_details"],
             "container": None,
-            "usage": usage.as_api("batch" if batch else "standard"),
+            "usage": usage.as_api("batch" if batch else "standard", geo),
         }
 
     def _worded(self, request: dict[str, Any], turn: Turn) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Usage:
     cache_write_1h: int = 0
     cache_read: int = 0
 
-    def as_api(self, tier: str) -> dict[str, Any]:
+    def as_api(self, tier: str, geo: str) -> dict[str, Any]:
         """As the API reports it."""
         return {
             "input_tokens": self.input_tokens,
@@ -36,6 +36,7 @@ class Usage:
             },
             "cache_read_input_tokens": self.cache_read,
             "service_tier": tier,
+            "inference_geo": geo,
         }
 
 
@@ -52,7 +53,9 @@ class Prices:
         """The models that have a price."""
         return frozenset(self._table["models"])
 
-    def nano_dollars(self, model: str, usage: Usage, *, batch: bool = False) -> int:
+    def nano_dollars(
+        self, model: str, usage: Usage, *, batch: bool = False, geo: str = "global"
+    ) -> int:
         """What an answer costs, in billionths of a dollar."""
         table, price = self._table, self._table["models"][model]
         as_input = (
@@ -64,5 +67,5 @@ class Prices:
         dollars = as_input * Decimal(price["input"]) + usage.output_tokens * Decimal(
             price["output"]
         )
-        share = Decimal(table["batch"]) if batch else Decimal(1)
+        share = Decimal(table["geo"][geo]) * (Decimal(table["batch"]) if batch else 1)
         return round(dollars * share * NANO / Decimal(table["per_tokens"]))

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from axiom.analysts.prices import compute_usd
 from axiom.analysts.question import Answer
 from axiom.config import Settings
 from axiom.errors import (
@@ -28,6 +29,7 @@ from axiom.errors import (
     ServiceDown,
     StoreUnavailable,
 )
+from axiom.paid import Usage
 from axiom.resilience.guard import Guard
 from axiom.tasks.claude import Claude
 from benchmarks.harness.waiting import until
@@ -81,6 +83,17 @@ def test_a_prompt_that_is_to_stay_cached_for_an_hour_does(claude: Claude, fake: 
     assert second["cache_read"] == first["cache_write_1h"]
     assert booked_usd(claude) == spent_usd(fake)
     assert claude.gateway(question("one")).known  # how long it stays cached decides no answer
+
+
+def test_what_is_made_where_it_costs_more_is_booked_at_that(
+    claude: Claude, fake: FakeClaude
+) -> None:
+    fake.control(geo="us")
+    claude.gateway(question())
+    [row] = calls(claude)
+    usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
+    assert row["usd"] == spent_usd(fake)
+    assert float(row["usd"] / compute_usd(row["model"], usage)) == pytest.approx(1.1, abs=1e-4)
 
 
 def test_many_threads_with_the_same_question_pay_once(claude: Claude, fake: FakeClaude) -> None:
@@ -221,6 +234,7 @@ KILLED = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from axiom.config import load_settings
+from axiom.paid import Usage
 from axiom.resilience.guard import Guard
 from axiom.tasks.claude import Claude
 from tests.integration.analysts.conftest import question

@@ -126,6 +126,15 @@ def test_what_may_pass_is_put_off_and_what_may_be_paid_is_booked(
     assert service.asked == 1
 
 
+def test_the_key_is_taken_nowhere_else(told: Any) -> None:
+    _, other = told(saying(200))
+    claude, service = told(saying(307, b"", location=f"{other.url}/v1/messages"))
+    with pytest.raises(AxiomError, match="status 307"):
+        claude.gateway(question())
+    assert (service.asked, other.asked) == (1, 0)
+    assert [row["state"] for row in calls(claude)] == ["failed"]
+
+
 def test_a_key_without_credit_fails_no_step(told: Any) -> None:
     claude, _ = told(refusing(400, "invalid_request_error", "Your credit balance is too low"))
     with pytest.raises(ServiceDown, match="credit"):
@@ -201,7 +210,9 @@ def test_each_scope_has_a_limit_of_its_own(settings: Make, fake: FakeClaude, sco
 def test_the_worst_case_pays_whatever_becomes_of_a_prompt() -> None:
     worst = compute_worst_usd(MODEL, 1000, 10)
     for kind in ("input_tokens", "cache_write_5m", "cache_write_1h", "cache_read"):
-        assert compute_usd(MODEL, Usage(output_tokens=10, **{kind: 1000})) <= worst
+        usage = Usage(output_tokens=10, **{kind: 1000})
+        assert compute_usd(MODEL, usage) < compute_usd(MODEL, usage, geo="us") <= worst
+        assert compute_usd(MODEL, usage, geo="who knows") == compute_usd(MODEL, usage, geo="us")
 
 
 def test_who_cannot_pay_does_not_stand_in_the_way_of_who_can(

@@ -170,7 +170,7 @@ def test_a_live_call_that_was_withdrawn_meanwhile_does_not_have_two_calls_named_
 
 
 def test_the_budget_holds_back_and_a_raised_one_lets_go(make: Any, fake: FakeClaude) -> None:
-    enough_for_one = Decimal("0.0004")
+    enough_for_one = Decimal("0.00044")
     claude = make(claude_run_usd=enough_for_one)
     put(claude, *(question(str(n)) for n in range(10)))
     work(claude, rounds=4)
