@@ -197,12 +197,10 @@ class _Asked:
             return self._called(attempt)
 
     def _called(self, attempt: Attempt) -> Answer:
-        import anthropic
-
         with traces.claude_call(self._call.model, self._question.max_tokens) as seen:
             try:
                 response = post_message(self._gateway.client(), self._question)
-            except (anthropic.APIStatusError, anthropic.APIConnectionError) as error:
+            except Exception as error:
                 self._failed(attempt, error)
                 raise
             try:

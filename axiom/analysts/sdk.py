@@ -60,13 +60,21 @@ def post_message(client: Any, question: Question) -> Any:
 
     Raises:
         anthropic.APIStatusError, anthropic.APIConnectionError: there is no answer.
+        Exception: what interrupted it, as it is.
     """
+    import anthropic
     import httpx2
 
-    return client.post(
-        "/v1/messages", cast_to=httpx2.Response, body=make_request(question),
-        options={"follow_redirects": False},
-    )  # fmt: skip
+    try:
+        return client.post(
+            "/v1/messages", cast_to=httpx2.Response, body=make_request(question),
+            options={"follow_redirects": False},
+        )  # fmt: skip
+    except anthropic.APIConnectionError as error:
+        cause = error.__cause__
+        if cause is None or isinstance(cause, httpx2.HTTPError):
+            raise
+        raise cause from None  # the SDK takes any error for the line's, a time limit of ours too
 
 
 class _Wire(BaseModel):
@@ -189,7 +197,11 @@ def body_within(limit_s: float) -> Callable[[Any], None]:
 
 
 def is_service_failure(error: BaseException) -> bool:
-    """Return whether the service failed, rather than refused."""
+    """Return whether the service failed, rather than refused; an error of ours is neither."""
+    import anthropic
+
+    if not isinstance(error, anthropic.AnthropicError):
+        return False
     status = getattr(error, "status_code", None)
     return status is None or status >= 500 or status == 408
 

@@ -11,11 +11,11 @@ from typing import Any
 
 
 @contextmanager
-def ended_after(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the main thread, once what it waits for in C has returned."""
+def ended_after(seconds: float, error: type[Exception] = TimeoutError) -> Iterator[None]:
+    """Raise an error in the main thread, once what it waits for in C has returned."""
 
     def end(*_: Any) -> None:
-        raise TimeoutError
+        raise error
 
     before = signal.signal(signal.SIGUSR1, end)
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
 from axiom.cli import costs
@@ -21,6 +22,7 @@ from axiom.paid import Usage
 from axiom.resilience.rate_limit import Costs, Wait
 from axiom.tasks.claude import Claude
 from tests.fakes.claude import FakeClaude
+from tests.fakes.time_limit import ended_after
 from tests.fakes.told_service import MESSAGE, Reply, ToldService, refusing, saying, told_service
 from tests.integration.analysts.conftest import question
 from tests.integration.analysts.test_gateway import calls
@@ -160,6 +162,19 @@ def test_an_answer_that_trickles_ends_in_time(told: Any) -> None:
         claude.gateway(question())
     assert {row["outcome"] for row in calls(claude)} == {"APITimeoutError"}
     assert ended.wait(5)  # long before the whole of it would have come
+
+
+def test_a_step_that_is_ended_while_claude_answers_asks_no_second_time(
+    claude: Claude, fake: FakeClaude
+) -> None:
+    claude.gateway(question("what has all be imported"))
+    fake.control(latency_s=0.5)
+    with pytest.raises(SoftTimeLimitExceeded), ended_after(0.2, SoftTimeLimitExceeded):
+        claude.gateway(question())
+    row = calls(claude)[-1]
+    assert (row["state"], row["outcome"]) == ("lost", "SoftTimeLimitExceeded")
+    assert row["usd"] == row["worst_usd"]
+    assert claude.breaker.status().failures == 0
 
 
 # --- the limits ---
