@@ -16,9 +16,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from axiom.analysts.prices import compute_usd, compute_worst_usd
@@ -157,6 +158,7 @@ class _Asked:
         self._is_booked = True  # by the store, when it was asked for the answer
         self._is_made = False  # what may be paid stays booked and reserved, whatever happens
         self._costs = Costs(_size(question) // BYTES_PER_TOKEN, question.max_tokens)
+        self._seen: Callable[[Message], None]  # by the trace; since the request left
 
     # --- money ---
 
@@ -191,26 +193,37 @@ class _Asked:
     def _put(self) -> Answer:
         guard = self._gateway.guard(self._question.model)
         with guard.attempt(self._call.id, self._costs, self) as attempt:
-            if not self._is_booked:
-                self._gateway.book.begin(self._call)
-            self._is_booked = self._is_made = True
-            return self._called(attempt)
+            with ExitStack() as trace:
+                said, usd, headers = self._called(attempt, trace)
+            return self._answered(attempt, said, usd, headers)
 
-    def _called(self, attempt: Attempt) -> Answer:
-        with traces.claude_call(self._call.model, self._question.max_tokens) as seen:
-            try:
-                response = post_message(self._gateway.client(), self._question)
-            except Exception as error:
+    def _called(
+        self, attempt: Attempt, trace: ExitStack
+    ) -> tuple[Message, Decimal, Mapping[str, str]]:
+        client, leave = self._gateway.client(), partial(self._leave, attempt, trace)
+        try:
+            response = post_message(client, self._question, leave)
+        except Exception as error:
+            if self._is_made:
                 self._failed(attempt, error)
-                raise
-            try:
-                said = read_message(response.content)
-                usd = compute_usd(self._call.model, said.usage, geo=said.geo)
-                seen(said)
-            except ValueError as error:
-                self._unreadable(attempt, error)
-                raise ServiceDown("Claude's answer cannot be read", SERVICE_RETRY_S) from error
-        return self._answered(attempt, said, usd, response.headers)
+            raise
+        try:
+            said = read_message(response.content)
+            usd = compute_usd(self._call.model, said.usage, geo=said.geo)
+            self._seen(said)
+        except ValueError as error:
+            self._unreadable(attempt, error)
+            raise ServiceDown("Claude's answer cannot be read", SERVICE_RETRY_S) from error
+        return said, usd, response.headers
+
+    def _leave(self, attempt: Attempt, trace: ExitStack) -> None:
+        """Let the request go, once it may: from here on it may be paid."""
+        attempt.enter()
+        if not self._is_booked:
+            self._gateway.book.begin(self._call)
+        self._is_booked = self._is_made = True
+        traced = traces.claude_call(self._call.model, self._question.max_tokens)
+        self._seen = trace.enter_context(traced)
 
     def _answered(
         self, attempt: Attempt, said: Message, usd: Decimal, headers: Mapping[str, str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -50,8 +51,37 @@ def make_request(question: Question) -> dict[str, Any]:
     }
 
 
-def post_message(client: Any, question: Question) -> Any:
+def make_client(
+    key: str | None, base_url: str | None, *, timeout_s: float, connect_s: float, body_s: float
+) -> Any:
+    """Return the SDK's client; `timeout_s` is for each read, `body_s` for the whole body."""
+    import anthropic
+    import httpx2
+
+    return anthropic.Anthropic(
+        api_key=key,
+        base_url=base_url,
+        max_retries=0,  # ours are bounded, jittered and counted
+        timeout=httpx2.Timeout(timeout_s, connect=connect_s),
+        http_client=anthropic.DefaultHttpxClient(
+            event_hooks={"request": [_before_it_leaves], "response": [_body_within(body_s)]}
+        ),
+    )
+
+
+_leaving: ContextVar[Callable[[], None]] = ContextVar("leaving", default=lambda: None)
+
+
+def _before_it_leaves(request: Any) -> None:
+    if request.url.path.endswith("/messages"):
+        _leaving.get()()
+
+
+def post_message(client: Any, question: Question, leaving: Callable[[], None]) -> Any:
     """Put a question by the SDK's client; return the response as it came.
+
+    `leaving` is called when the request is made and before it is sent; making it takes a third
+    of a millisecond. What it raises is raised here, and nothing was sent.
 
     No redirect is followed: the key would go with it.
     By `post`, its way to what it has no method for: `messages.create` looks through every
@@ -65,6 +95,7 @@ def post_message(client: Any, question: Question) -> Any:
     import anthropic
     import httpx2
 
+    held = _leaving.set(leaving)
     try:
         return client.post(
             "/v1/messages", cast_to=httpx2.Response, body=make_request(question),
@@ -75,6 +106,8 @@ def post_message(client: Any, question: Question) -> Any:
         if cause is None or isinstance(cause, httpx2.HTTPError):
             raise
         raise cause from None  # the SDK takes any error for the line's, a time limit of ours too
+    finally:
+        _leaving.reset(held)
 
 
 class _Wire(BaseModel):
@@ -163,7 +196,7 @@ def _usage(used: _Used) -> Usage:
 # --- time ---
 
 
-def body_within(limit_s: float) -> Callable[[Any], None]:
+def _body_within(limit_s: float) -> Callable[[Any], None]:
     """Return a hook that ends a message whose body does not come in time.
 
     The client's own time-out is for each read: a body that trickles would go on for ever. An

@@ -45,14 +45,16 @@ def new_holder() -> str:
 
 @dataclass(slots=True)
 class Attempt:
-    """How an attempt ended; the caller fills it in, and may say so before the block ends."""
+    """Enter, make the attempt, and say how it ended; the block's end is soon enough for that."""
 
+    enter: Callable[[], None]  # waits to be let through
     settling: Callable[[], Callable[[], None]]  # begins to tell the limits; returns what ends it
     outcome: Outcome = Outcome.IGNORED
     costs: Costs | None = None  # None: the service took nothing from the limits
     headers: Mapping[str, str] | None = None
     pause_s: float = 0.0
     also: list[Step[Any]] = field(default_factory=list)  # to be told in the same message
+    generation: str | None = None  # of the breaker, once it is let through
     settled: bool = False
 
     def settle_while(self, keep: Callable[[], None]) -> None:
@@ -97,31 +99,46 @@ class Guard:
 
     @contextmanager
     def attempt(self, ticket: str, costs: Costs, payer: Payer) -> Iterator[Attempt]:
-        """Let one attempt through; say on the `Attempt` how it ended.
+        """Ask to let one attempt through; its `enter` waits for the answer.
 
-        Raises:
+        Who makes ready what it sends between the two does not wait for Redis as well.
+
+        Raises, here or where it is entered:
             BreakerOpen: the service is down.
             Refused: its turn has not come; ask again with the same ticket.
             StoreUnavailable: Redis is away.
             Exception: the payer's own, when it cannot pay.
         """
         holder = new_holder()
-        generation = self._admit(holder, ticket, costs, payer)
-        attempt = Attempt(lambda: self._settling(holder, generation, ticket, attempt))
+        asked: list[Callable[[], list[Any]]] = [self._ask(holder, ticket, costs, payer)]
+
+        def enter() -> None:
+            attempt.generation = self._admit(asked.pop(), holder, ticket, costs, payer)
+
+        attempt = Attempt(enter, lambda: self._settling(holder, ticket, attempt))
         try:
             yield attempt
         finally:
-            if not attempt.settled:
+            if asked:
+                with suppress(StoreUnavailable):  # leases end by themselves
+                    asked.pop()()
+                    self._give_back(holder, ticket, payer, keep_turn=False)
+            elif attempt.generation is not None and not attempt.settled:
                 attempt.settling()()
 
-    def _admit(self, holder: str, ticket: str, costs: Costs, payer: Payer) -> str:
+    def _ask(self, holder: str, ticket: str, costs: Costs, payer: Payer) -> Callable[[], list[Any]]:
+        return send_together(
+            self.client, payer.reserving(), self.breaker.allowing(holder),
+            self.rate.acquiring(ticket, costs), self.bulkhead.entering(holder, self.lease_s),
+        )  # fmt: skip
+
+    def _admit(
+        self, answers: Callable[[], list[Any]], holder: str, ticket: str, costs: Costs,
+        payer: Payer,
+    ) -> str:  # fmt: skip
         waited_s = 0.0
         while True:
-            # all are asked again after each wait: the breaker may have opened meanwhile
-            paid, state, turn, place = run_together(
-                self.client, payer.reserving(), self.breaker.allowing(holder),
-                self.rate.acquiring(ticket, costs), self.bulkhead.entering(holder, self.lease_s),
-            )  # fmt: skip
+            paid, state, turn, place = answers()
             error = _refusal(payer, paid, state)
             too_long = error is None and _is_too_long(turn, waited_s)
             if too_long:
@@ -138,6 +155,8 @@ class Guard:
             payer.withdraw()
             self.sleep(turn.seconds)
             waited_s += turn.seconds
+            # all are asked again after each wait: the breaker may have opened meanwhile
+            answers = self._ask(holder, ticket, costs, payer)
 
     def _give_back(self, holder: str, ticket: str, payer: Payer, *, keep_turn: bool) -> None:
         steps: list[Step[Any]] = [
@@ -159,10 +178,9 @@ class Guard:
             waited_s += FULL_WAIT_S
             place = self.bulkhead.enter(holder, self.lease_s)
 
-    def _settling(
-        self, holder: str, generation: str, ticket: str, attempt: Attempt
-    ) -> Callable[[], None]:
+    def _settling(self, holder: str, ticket: str, attempt: Attempt) -> Callable[[], None]:
         costs, headers, rate = attempt.costs, attempt.headers, self.rate
+        generation = attempt.generation or ""
         steps: list[Step[Any]] = [
             self.breaker.recording(holder, attempt.outcome, generation), *attempt.also,
             rate.settling(ticket, costs, headers) if costs else rate.releasing(ticket, headers),
@@ -208,7 +226,7 @@ def watched(breaker: Breaker) -> Iterator[Attempt]:
         raise _is_open(state)
     _tell(state.transition)
 
-    attempt = Attempt(lambda: _nothing)
+    attempt = Attempt(_nothing, lambda: _nothing)
     try:
         yield attempt
     finally:

@@ -71,21 +71,13 @@ class Claude:
 
     @cached_property
     def _client(self) -> Any:
-        import anthropic
-        import httpx2
+        from axiom.analysts.sdk import make_client
 
-        from axiom.analysts.sdk import body_within
-
-        timeout_s = self._settings.claude_timeout_s
-        return anthropic.Anthropic(
-            api_key=self._settings.anthropic_api_key.get_secret_value() or None,
-            base_url=self._settings.anthropic_base_url or None,
-            max_retries=0,  # ours are bounded, jittered and counted
-            timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, CONNECT_S)),
-            http_client=anthropic.DefaultHttpxClient(
-                event_hooks={"response": [body_within(min(timeout_s, BODY_S))]}
-            ),
-        )
+        key, timeout_s = self._settings.anthropic_api_key, self._settings.claude_timeout_s
+        return make_client(
+            key.get_secret_value() or None, self._settings.anthropic_base_url or None,
+            timeout_s=timeout_s, connect_s=min(timeout_s, CONNECT_S), body_s=min(timeout_s, BODY_S),
+        )  # fmt: skip
 
     @property
     def _lease_s(self) -> float:
