@@ -14,8 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import structlog
+from kombu.exceptions import OperationalError
 from redbeat.schedulers import RedBeatScheduler, acquire_distributed_beat_lock
-from redis.exceptions import LockNotOwnedError
+from redis.exceptions import LockNotOwnedError, RedisError
 
 from axiom.config import settings
 from axiom.errors import StoreUnavailable
@@ -26,6 +27,7 @@ from axiom.tasks.services import services
 
 log = structlog.get_logger(__name__)
 ON_TIME = timedelta(seconds=60)  # a standby beat takes over within this
+AWAY_S = 1.0  # until the broker is looked for again
 FRESH = 0.9  # of the time to its next slot a message is waited for
 
 
@@ -98,7 +100,17 @@ class LedgerScheduler(RedBeatScheduler):
         self._firing = Firing(services().schedules, self._send_run)
 
     def tick(self, **kwargs: Any) -> float:
-        """Fire what is due; return the seconds to sleep."""
+        """Fire what is due; return the seconds to sleep.
+
+        While the broker is away nothing is: what was missed is dealt with as after a restart.
+        """
+        try:
+            return self._tick(**kwargs)
+        except (RedisError, OperationalError) as error:
+            log.warning("beat_waits_for_broker", error=str(error))
+            return AWAY_S
+
+    def _tick(self, **kwargs: Any) -> float:
         try:
             left_s = float(super().tick(**kwargs))
         except LockNotOwnedError:

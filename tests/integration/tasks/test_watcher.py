@@ -21,6 +21,7 @@ from celery import Celery
 from redbeat.schedulers import acquire_distributed_beat_lock
 
 from axiom.config import Settings, load_settings, settings
+from axiom.embedded.servers import running
 from axiom.ledger.ledger import Ledger
 from axiom.model import Rejected, RunState
 from axiom.resilience import breaker as breakers
@@ -338,6 +339,23 @@ def test_a_beat_that_lost_its_lock_waits_for_it_and_goes_on(world: World) -> Non
     assert beat.tick() == 0.0
     assert beat.lock.owned()
     beat.close()
+
+
+def test_a_beat_outlives_its_broker(tmp_path: Path) -> None:
+    from axiom.tasks.beat import AWAY_S, LedgerScheduler
+
+    app = Celery(set_as_current=False)
+    with running(tmp_path, ["redis"]) as urls:
+        app.conf.redbeat_redis_url = urls["redis_url"]
+        beat = LedgerScheduler(app=app, lazy=True)
+        beat._firing = SimpleNamespace(tick=lambda: 60.0)
+        acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=beat))
+        assert beat.tick() == 60.0
+    assert beat.tick() == AWAY_S
+    with running(tmp_path, ["redis"]):
+        assert beat.tick() == 60.0
+        assert beat.lock.owned()
+        beat.close()
 
 
 def test_a_server_that_hangs_does_not_keep_the_others_from_being_judged(world: World) -> None:
