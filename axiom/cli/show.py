@@ -81,9 +81,10 @@ def run(
         print_json(_run_json(found) | told | dict(more or {}))
         return
     out = console()
+    took = "" if found.duration_s is None else f"in {seconds(found.duration_s)} s "
     out.print(
         f"[bold]{found.pipeline}[/] at {moment(found.logical_at)}: {coloured(found.state)} "
-        f"in {seconds(found.duration_s)} s  [dim]{found.engine}, {found.trigger}[/]",
+        f"{took} [dim]{found.engine}, {found.trigger}[/]",
         highlight=False,
     )
     out.print(f"[dim]run {found.id}[/]", highlight=False)
@@ -94,6 +95,8 @@ def run(
         out.print(literal(f"Claude: {n} calls, ${usd:.4f}"))
     if found.reason:
         out.print(literal(found.reason))
+    if not steps:
+        return
     table = new_table("step", "state", "tries", "seconds", "what it said" if outputs else "error")
     for name in dict.fromkeys(step.name for step in steps):
         for row in _step_rows([step for step in steps if step.name == name], outputs):
