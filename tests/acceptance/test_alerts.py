@@ -64,7 +64,7 @@ def processes(people: People, stack: Stack) -> dict[str, subprocess.Popen[bytes]
 
 
 def all_back(stack: Stack, processes: dict[str, subprocess.Popen[bytes]]) -> bool:
-    """Start again what has ended, as a supervisor does (a beat whose broker is away as it starts)."""
+    """Start again what has ended, as a supervisor does: a beat that found no broker."""
     for name, process in processes.items():
         if process.poll() is not None:
             processes[name] = stack.celery(*COMMANDS[name])
