@@ -64,7 +64,7 @@ def prepared() -> Iterator[Any]:
             "claude_output_tokens_per_minute": 10**9, "claude_day_usd": Decimal(1000),
             "claude_pipeline_usd": Decimal(1000), "claude_run_usd": Decimal(1000),
         }  # fmt: skip
-        yield Claude(Settings(**given))
+        yield Claude(Settings(**given)), fake.client()
 
 
 def timed_ms(work: Callable[[], Any]) -> float:
@@ -79,8 +79,8 @@ def measure() -> dict[str, float]:
     bare: list[float] = []
     ours: list[float] = []
     known: list[float] = []
-    with prepared() as claude:
-        client, gateway = claude._client, claude.gateway
+    with prepared() as (claude, client):
+        gateway = claude.gateway
         for n in range(WARM_UP + ROUNDS):
             question, request = make_question(n), make_request(make_question(-n - 1))
             bare.append(timed_ms(lambda r=request: client.messages.create(**r)))  # type: ignore[misc]

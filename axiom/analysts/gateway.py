@@ -27,12 +27,12 @@ from axiom.analysts.purse import NotKnown, Purse
 from axiom.analysts.question import Answer, Question
 from axiom.analysts.sdk import (
     SERVICE_RETRY_S,
+    Client,
     Message,
     is_service_failure,
     is_worth_it,
     kind,
     may_be_paid,
-    post_message,
     read_message,
     retry_after_s,
     translated,
@@ -84,7 +84,7 @@ class Gateway:
     book: Book
     purse: Purse
     guard: Callable[[str], Guard]
-    client: Callable[[], Any]
+    client: Callable[[], Client]
     lease_s: float  # longer than any call may take: who has not ended it by then is dead
     imitation: bool = False
     policy: retry.Policy = RETRY
@@ -143,7 +143,9 @@ class Gateway:
         except Exception as error:
             with suppress(StoreUnavailable):  # then the sweep counts it at its worst
                 asked.withdraw()
-            raise translated(error) from error
+            if (told := translated(error)) is error:
+                raise
+            raise told from error
 
 
 class _Asked:
@@ -202,7 +204,7 @@ class _Asked:
     ) -> tuple[Message, Decimal, Mapping[str, str]]:
         client, leave = self._gateway.client(), partial(self._leave, attempt, trace)
         try:
-            response = post_message(client, self._question, leave)
+            response = client.post(self._question, leave)
         except Exception as error:
             if self._is_made:
                 self._failed(attempt, error)
@@ -220,10 +222,17 @@ class _Asked:
         """Let the request go, once it may: from here on it may be paid."""
         attempt.enter()
         if not self._is_booked:
-            self._gateway.book.begin(self._call)
+            self._begin(attempt)
         self._is_booked = self._is_made = True
         traced = traces.claude_call(self._call.model, self._question.max_tokens)
         self._seen = trace.enter_context(traced)
+
+    def _begin(self, attempt: Attempt) -> None:
+        try:
+            self._gateway.book.begin(self._call)
+        except StoreUnavailable:  # what is refused is another worker's, and its money with it
+            attempt.also.append(self.releasing())
+            raise
 
     def _answered(
         self, attempt: Attempt, said: Message, usd: Decimal, headers: Mapping[str, str]

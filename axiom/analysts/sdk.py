@@ -51,63 +51,67 @@ def make_request(question: Question) -> dict[str, Any]:
     }
 
 
-def make_client(
-    key: str | None, base_url: str | None, *, timeout_s: float, connect_s: float, body_s: float
-) -> Any:
-    """Return the SDK's client; `timeout_s` is for each read, `body_s` for the whole body."""
-    import anthropic
-    import httpx2
+class Client:
+    """The SDK's client: a question leaves by `post` alone, and no redirect is followed."""
 
-    return anthropic.Anthropic(
-        api_key=key,
-        base_url=base_url,
-        max_retries=0,  # ours are bounded, jittered and counted
-        timeout=httpx2.Timeout(timeout_s, connect=connect_s),
-        http_client=anthropic.DefaultHttpxClient(
-            event_hooks={"request": [_before_it_leaves], "response": [_body_within(body_s)]}
-        ),
-    )
+    def __init__(
+        self, key: str | None, base_url: str | None, *,
+        timeout_s: float, connect_s: float, body_s: float,
+    ) -> None:  # fmt: skip
+        """`timeout_s` is for each read, `body_s` for the whole of a body."""
+        import anthropic
+        import httpx2
+
+        self.sdk = anthropic.Anthropic(
+            api_key=key,
+            base_url=base_url,
+            max_retries=0,  # ours are bounded, jittered and counted
+            timeout=httpx2.Timeout(timeout_s, connect=connect_s),
+            http_client=anthropic.DefaultHttpxClient(
+                follow_redirects=False,  # the questions would go with it, and perhaps the key
+                event_hooks={"request": [_before_it_leaves], "response": [_body_within(body_s)]},
+            ),
+        )
+
+    def post(self, question: Question, leaving: Callable[[], None]) -> Any:
+        """Put a question; return the response as it came.
+
+        `leaving` is called when the request is made and before it is sent; making it takes a
+        third of a millisecond. What it raises is raised here, and nothing was sent.
+
+        By the SDK's `post`, its way to what it has no method for: `messages.create` looks through
+        every argument for what it must rename, and makes an object of the answer, which takes
+        0.3 ms, a fifth of a call to a service on this host, and checks nothing (`read_message`).
+
+        Raises:
+            anthropic.APIStatusError, anthropic.APIConnectionError: there is no answer.
+            Exception: what interrupted it, as it is.
+        """
+        import anthropic
+        import httpx2
+
+        held, body = _leaving.set(leaving), make_request(question)
+        try:
+            return self.sdk.post("/v1/messages", cast_to=httpx2.Response, body=body)
+        except anthropic.APIConnectionError as error:
+            cause = error.__cause__
+            if cause is None or isinstance(cause, httpx2.HTTPError):
+                raise
+        finally:
+            _leaving.reset(held)
+        raise cause  # the SDK takes any error for the line's, a time limit of ours too
 
 
-_leaving: ContextVar[Callable[[], None]] = ContextVar("leaving", default=lambda: None)
+def _by_nobody() -> None:
+    raise RuntimeError("a question to Claude leaves by the gateway, or not at all")
+
+
+_leaving: ContextVar[Callable[[], None]] = ContextVar("leaving", default=_by_nobody)
 
 
 def _before_it_leaves(request: Any) -> None:
     if request.url.path.endswith("/messages"):
         _leaving.get()()
-
-
-def post_message(client: Any, question: Question, leaving: Callable[[], None]) -> Any:
-    """Put a question by the SDK's client; return the response as it came.
-
-    `leaving` is called when the request is made and before it is sent; making it takes a third
-    of a millisecond. What it raises is raised here, and nothing was sent.
-
-    No redirect is followed: the key would go with it.
-    By `post`, its way to what it has no method for: `messages.create` looks through every
-    argument for what it must rename, and makes an object of the answer, which takes 0.3 ms, a
-    fifth of the whole call to a service on this host, and checks nothing (see `read_message`).
-
-    Raises:
-        anthropic.APIStatusError, anthropic.APIConnectionError: there is no answer.
-        Exception: what interrupted it, as it is.
-    """
-    import anthropic
-    import httpx2
-
-    held = _leaving.set(leaving)
-    try:
-        return client.post(
-            "/v1/messages", cast_to=httpx2.Response, body=make_request(question),
-            options={"follow_redirects": False},
-        )  # fmt: skip
-    except anthropic.APIConnectionError as error:
-        cause = error.__cause__
-        if cause is None or isinstance(cause, httpx2.HTTPError):
-            raise
-        raise cause from None  # the SDK takes any error for the line's, a time limit of ours too
-    finally:
-        _leaving.reset(held)
 
 
 class _Wire(BaseModel):

@@ -55,6 +55,7 @@ class Attempt:
     pause_s: float = 0.0
     also: list[Step[Any]] = field(default_factory=list)  # to be told in the same message
     generation: str | None = None  # of the breaker, once it is let through
+    has_turn: bool = False  # and waits for it: it is kept
     settled: bool = False
 
     def settle_while(self, keep: Callable[[], None]) -> None:
@@ -113,17 +114,18 @@ class Guard:
         asked: list[Callable[[], list[Any]]] = [self._ask(holder, ticket, costs, payer)]
 
         def enter() -> None:
-            attempt.generation = self._admit(asked.pop(), holder, ticket, costs, payer)
+            attempt.generation = self._admit(asked.pop(), attempt, holder, ticket, costs, payer)
 
         attempt = Attempt(enter, lambda: self._settling(holder, ticket, attempt))
         try:
             yield attempt
         finally:
-            if asked:
+            if attempt.generation is None:
                 with suppress(StoreUnavailable):  # leases end by themselves
-                    asked.pop()()
-                    self._give_back(holder, ticket, payer, keep_turn=False)
-            elif attempt.generation is not None and not attempt.settled:
+                    if asked:
+                        asked.pop()()
+                    self._give_back(holder, ticket, payer, keep_turn=attempt.has_turn)
+            elif not attempt.settled:
                 attempt.settling()()
 
     def _ask(self, holder: str, ticket: str, costs: Costs, payer: Payer) -> Callable[[], list[Any]]:
@@ -133,19 +135,18 @@ class Guard:
         )  # fmt: skip
 
     def _admit(
-        self, answers: Callable[[], list[Any]], holder: str, ticket: str, costs: Costs,
-        payer: Payer,
+        self, answers: Callable[[], list[Any]], attempt: Attempt, holder: str, ticket: str,
+        costs: Costs, payer: Payer,
     ) -> str:  # fmt: skip
         waited_s = 0.0
         while True:
             paid, state, turn, place = answers()
             error = _refusal(payer, paid, state)
-            too_long = error is None and _is_too_long(turn, waited_s)
-            if too_long:
+            # who cannot go for another reason is not waited for by those behind it
+            attempt.has_turn = error is None and isinstance(turn, Wait)
+            if error is None and _is_too_long(turn, waited_s):
                 error = Refused("waits for its turn at Claude's rate limit", turn.seconds)
             if error:
-                # who cannot go for another reason is not waited for by those behind it
-                self._give_back(holder, ticket, payer, keep_turn=too_long)
                 raise error
             _tell(state.transition)
             if isinstance(turn, Granted):
@@ -171,7 +172,6 @@ class Guard:
         waited_s = 0.0
         while not isinstance(place, Entered):
             if waited_s >= HOLD_S:
-                self._give_back(holder, ticket, payer, keep_turn=False)
                 raise Refused("too many calls to Claude are in flight", HOLD_S)
             payer.withdraw()  # or its lease would begin before the call does
             self.sleep(FULL_WAIT_S)

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 import redis
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from axiom.errors import StoreUnavailable
@@ -76,22 +77,32 @@ def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[A
         raise _away(error) from error
     try:
         connection.send_command(*words)  # type: ignore[no-untyped-call]
-    except redis.RedisError as error:
+    except BaseException as error:
+        _drop(connection)
         pool.release(connection)
-        raise _away(error) from error
+        if isinstance(error, redis.RedisError):
+            raise _away(error) from error
+        raise
 
     def wait() -> list[Any]:
         try:
             return together.read(connection.read_response())
         except redis.exceptions.NoScriptError:
             return together.run()
-        except redis.RedisError as error:
-            connection.disconnect()  # type: ignore[no-untyped-call]
-            raise _away(error) from error
+        except BaseException as error:
+            _drop(connection)
+            if isinstance(error, redis.RedisError):
+                raise _away(error) from error
+            raise
         finally:
             pool.release(connection)
 
     return wait
+
+
+def _drop(connection: Any) -> None:
+    """Close it: an answer that nobody read would be taken for that of the next command."""
+    connection.disconnect()
 
 
 def _together(client: redis.Redis, steps: Sequence[Step[Any]]) -> Step[list[Any]]:
@@ -145,6 +156,8 @@ def connect(url: str) -> redis.Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
+        # while these are on, the pool does not look whether a connection has an unread answer
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from axiom.analysts.gateway import Gateway
     from axiom.analysts.purse import Purse
     from axiom.analysts.question import Ask
+    from axiom.analysts.sdk import Client
     from axiom.resilience.breaker import Breaker
     from axiom.resilience.budget import Budget
     from axiom.resilience.guard import Guard
@@ -70,11 +71,11 @@ class Claude:
         return Budget(self._redis)
 
     @cached_property
-    def _client(self) -> Any:
-        from axiom.analysts.sdk import make_client
+    def _client(self) -> Client:
+        from axiom.analysts.sdk import Client
 
         key, timeout_s = self._settings.anthropic_api_key, self._settings.claude_timeout_s
-        return make_client(
+        return Client(
             key.get_secret_value() or None, self._settings.anthropic_base_url or None,
             timeout_s=timeout_s, connect_s=min(timeout_s, CONNECT_S), body_s=min(timeout_s, BODY_S),
         )  # fmt: skip
@@ -165,7 +166,7 @@ class Claude:
             purse=self._purse,
             budget=self.budget,
             breaker=self.breaker,
-            api=BatchApi(lambda: self._client),
+            api=BatchApi(lambda: self._client.sdk),
             policy=Policy(unsure_s=self._lease_s),
             imitation=self._settings.claude_imitation,
         )

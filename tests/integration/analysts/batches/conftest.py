@@ -105,8 +105,8 @@ def creations(fake: FakeClaude) -> list[dict[str, Any]]:
 
 def until_ended(claude: Claude) -> None:
     deadline = time.monotonic() + 10
-    for batch in claude._client.messages.batches.list():
-        while claude._client.messages.batches.retrieve(batch.id).processing_status != "ended":
+    for batch in claude._client.sdk.messages.batches.list():
+        while claude._client.sdk.messages.batches.retrieve(batch.id).processing_status != "ended":
             assert time.monotonic() < deadline
 
 

@@ -49,7 +49,7 @@ def test_a_batch_that_expired_or_was_cancelled_goes_again(claude: Claude, fake: 
     until_ended(claude)
     desk(claude).work()  # settles, and hands in again
     [batch_id] = [row["batch_id"] for row in rows(claude)]
-    claude._client.messages.batches.cancel(batch_id)
+    claude._client.sdk.messages.batches.cancel(batch_id)
     fake.control(batch_delay_s=0)
     work(claude, rounds=3)
     assert [row["outcome"] for row in calls(claude)] == ["expired", "canceled", "end_turn"]
@@ -100,7 +100,7 @@ def test_a_batch_that_is_gone_counts_at_its_worst_and_goes_again(
 ) -> None:
     put(claude, question())
     work(claude, rounds=1)
-    claude._client.messages.batches.delete(creations(fake)[0])
+    claude._client.sdk.messages.batches.delete(creations(fake)[0])
     work(claude, rounds=3)
     assert ask(claude, question()).text
     first, second = calls(claude)
