@@ -90,7 +90,8 @@ class Client:
         import anthropic
         import httpx2
 
-        held, body = _leaving.set(leaving), make_request(question)
+        body = make_request(question)
+        held = _leaving.set(leaving)
         try:
             return self.sdk.post("/v1/messages", cast_to=httpx2.Response, body=body)
         except anthropic.APIConnectionError as error:
