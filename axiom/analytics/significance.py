@@ -64,26 +64,30 @@ def compute_inflation(left: ArrayLike, right: ArrayLike, length: int) -> Array:
     return found
 
 
-def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tuple[Array, Array]:
+def compute_interval(
+    r: ArrayLike, n: ArrayLike, method: str = "pearson", out: tuple[Array, Array] | None = None
+) -> tuple[Array, Array]:
     """Return the 95% interval of correlations, of the shape of `r`; `n` may be effective.
 
     Fisher's z with variance 1/(n-3) (R. A. Fisher, Metron 1, 1921); for Spearman
     (1 + rho^2/2)/(n-3) (Bonett and Wright, Psychometrika 65, 2000). NaN for n <= 3.
+    `out` is written to and returned.
     """
     import numpy as np
 
     r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
+    low, high = out or (None, None)
     with np.errstate(invalid="ignore", divide="ignore"):
-        free = np.asarray(n - 3)
-        if not free.min(initial=1.0) > 0:
-            free = np.where(free > 0, free, np.nan)
-        half = np.divide(Z_95, np.sqrt(free, out=free), out=free)
+        half = np.asarray(n - 3)
+        if not half.min(initial=1.0) > 0:
+            half = np.asarray(np.where(half > 0, half, np.nan))
+        half = np.divide(Z_95, np.sqrt(half, out=half), out=half)
         if method == "spearman":
-            half = half * np.sqrt(1 + r * r / 2)
+            half = np.asarray(half * np.sqrt(1 + r * r / 2))
         # tanh(artanh r ± half), by the addition theorem; below one, where r may be one
-        t = np.minimum(np.tanh(half), _BELOW_ONE)
+        t = np.minimum(np.tanh(half, out=half), _BELOW_ONE, out=half)
         both = np.asarray(r * t)
-        low, high = np.asarray(r - t), np.asarray(r + t)
+        low, high = np.asarray(np.subtract(r, t, out=low)), np.asarray(np.add(r, t, out=high))
         high /= 1 + both
         low /= np.subtract(1, both, out=both)
     # whatever was rounded
