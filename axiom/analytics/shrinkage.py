@@ -29,7 +29,7 @@ def compute_shrinkage(values: ArrayLike) -> float:
     length, wide = len(x), x.shape[1] > len(x)
     whole = slice(0, x.shape[1])
 
-    def add(part: slice) -> tuple[Array, Array, int]:
+    def add(part: slice) -> tuple[Array, Array, Any]:
         z = np.empty(x[:, part].shape)
         *_, flat = standardise(x[:, part], z)
         gram = z @ z.T if wide else z.T @ z
