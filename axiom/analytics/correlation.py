@@ -151,11 +151,10 @@ def _less(total: Array, squares: Array, sums: Array, mean: Array) -> Array:
     return np.subtract(total, mean, out=mean)
 
 
-def multiply(left: Columns, right: Columns, scratch: Scratch | None = None) -> Sums:
-    """Return the sums of two sides; with a `scratch`, they hold until its next use."""
+def multiply(left: Columns, right: Columns, products: Array) -> Sums:
+    """Return the sums of two sides; the products are written to that place."""
     import numpy as np
 
-    (products,) = (scratch or Scratch()).blocks(1, (len(left.counts), len(right.counts)))
     np.matmul(left.z.T, right.z, out=products)
     lacking = left.missing.astype(np.float32) @ right.absent
     mine = right.missing @ left.both
@@ -169,12 +168,10 @@ def correlate(
     """Return r and n, (N left, N right), of every column of `left` with every one of `right`.
 
     r is NaN for pairs with fewer than `min_n` common rows, and where one of the two
-    does not vary over them. With a `scratch`, r holds until its next use.
+    does not vary over them. With a `scratch`, the results hold until its next use.
     """
-    import numpy as np
-
-    sums = multiply(left, right, scratch)
-    r, n = sums.products, np.empty(sums.products.shape)
+    r, n = (scratch or Scratch()).blocks(2, (len(left.counts), len(right.counts)))
+    sums = multiply(left, right, r)
     for rows in strips(r.shape):
         sums.fill(rows, slice(None), r[rows], n[rows], min_n)
     return r, n

@@ -96,7 +96,7 @@ def compute_pairs(
     rows, columns = _whole(rows, x.shape[1]), _whole(columns, x.shape[1])
     base = _places(rows, columns)
     found = np.empty((len(FIELDS), base[-1]))
-    parts, scratches = _sides(x, method, rows, columns), (Scratch(), Scratch(), Scratch())
+    parts, scratches = _sides(x, method, rows, columns), (Scratch(), Scratch())
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
@@ -142,7 +142,7 @@ def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[tuple[
 
 
 def _tile(
-    left: Side, right: Side, method: str, min_n: int, scratches: tuple[Scratch, Scratch, Scratch]
+    left: Side, right: Side, method: str, min_n: int, scratches: tuple[Scratch, Scratch]
 ) -> Iterator[tuple[int, Array]]:
     """Give all `FIELDS` of a tile, (fields, rows, N right), from a row on, until all are given.
 
@@ -150,15 +150,15 @@ def _tile(
     """
     import numpy as np
 
-    products = scratches[1].blocks(4, (len(left.known.memory), len(right.known.memory)))
-    _multiply(left, right, *products)
-    sums = multiply(left.columns, right.columns, scratches[0])
+    products = scratches[0].blocks(5, (len(left.known.memory), len(right.known.memory)))
+    _multiply(left, right, *products[:4])
+    sums = multiply(left.columns, right.columns, products[4])
     rho = _ranked(left, right, min_n) if method == "spearman" else None
     for rows in strips(products.shape[1:]):
         there = slice(rows.start if left is right else 0, None)
         some, others = left.known.part(rows), right.known.part(there)
         tested = products[:3, rows, there]
-        block = scratches[2].blocks(len(FIELDS), tested.shape[1:])
+        block = scratches[1].blocks(len(FIELDS), tested.shape[1:])
         sums.fill(rows, there, block[0], block[1], min_n)
         if rho is not None:
             block[0] = rho[rows, there]
