@@ -32,9 +32,8 @@ def strips(shape: tuple[int, ...]) -> list[slice]:
 
 
 def upper_tiles(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    """Return the tiles of a matrix that reach above its diagonal, those on it, half, at last."""
-    tiles = [(i, j) for i in cuts(rows) for j in cuts(columns) if i.start < j.stop]
-    return sorted(tiles, key=lambda tile: tile[0] == tile[1])
+    """Return the tiles of a matrix that reach above its diagonal, row by row."""
+    return [(i, j) for i in cuts(rows) for j in cuts(columns) if i.start < j.stop]
 
 
 class Scratch(threading.local):
