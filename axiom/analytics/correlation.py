@@ -67,8 +67,9 @@ def prepare(values: ArrayLike) -> Columns:
     if absent.any() and np.isinf(x).any():
         x = np.where(absent, np.nan, x)
     np.multiply(z, z, out=squares)
-    column, row = np.nonzero(absent.T)
-    missing = csr_matrix((np.ones(len(row)), (column, row)), shape=absent.T.shape)
+    rows, ends = np.flatnonzero(absent.T) % max(len(x), 1), np.cumsum(len(x) - counts)
+    begins = np.append(0, ends).astype(np.int32)
+    missing = csr_matrix((np.ones(len(rows)), rows.astype(np.int32), begins), absent.T.shape)
     return Columns(x, both, absent.astype(np.float32), missing, counts, squares.sum(axis=0), flat)
 
 
@@ -93,6 +94,74 @@ def standardise(x: Array, z: Array) -> tuple[Array, Array, Array]:
     return absent, counts, flat
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What two sides have in common, of which `fill` makes correlations, some rows at a time."""
+
+    left: Columns
+    right: Columns
+    products: Array  # z' z
+    lacking: Array  # by how many rows that neither has; and what the other's gaps take from sums
+    mine: Array  # of z and its squares of the left, (N right, 2 N left)
+    theirs: Array  # and of the right, (N left, 2 N right)
+
+    def fill(self, rows: slice, columns: slice, r: Array, n: Array, min_n: int = MIN_N) -> None:
+        """Fill in r and n of some pairs; `r` may be that part of the products."""
+        import numpy as np
+
+        left, right = self.left, self.right
+        np.add.outer(left.counts[rows], right.counts[columns] - float(len(left.z)), out=n)
+        n += self.lacking[rows, columns]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            one, other = self._variances(rows, columns, r, n)
+            both = one * other
+            # neither is above T; the least is no number where a pair has nothing in common
+            sound = both.min(initial=np.inf) >= _ODD * len(left.z) ** 2
+            weak = np.False_ if sound else (one < _ODD * n) | (other < _ODD * n)
+            r /= np.sqrt(both, out=both)
+        no = left.flat[rows, None] | right.flat[columns]
+        if n.min(initial=min_n) < max(min_n, 2):
+            no = no | (n < max(min_n, 2))
+        if np.any(weak):
+            _again(r, np.nonzero(weak & ~no), left.values[:, rows], right.values[:, columns])
+        np.clip(r, -1.0, 1.0, out=r)
+        if no.any():
+            r[no] = np.nan
+
+    def _variances(self, rows: slice, columns: slice, r: Array, n: Array) -> tuple[Array, Array]:
+        """Fill in the products less that of the means; return both variances, times n."""
+        import numpy as np
+
+        mine, my_squares = (each[columns, rows].T for each in np.hsplit(self.mine, 2))
+        theirs, their_squares = (each[rows, columns] for each in np.hsplit(self.theirs, 2))
+        mine, share = np.ascontiguousarray(mine), 1 / n
+        mean = mine * share
+        np.subtract(self.products[rows, columns], mean * theirs, out=r)
+        one = _less(self.left.sums[rows, None], my_squares, mine, mean)
+        mean = np.multiply(theirs, share, out=share)
+        return one, _less(self.right.sums[columns], their_squares, theirs, mean)
+
+
+def _less(total: Array, squares: Array, sums: Array, mean: Array) -> Array:
+    """Return `total` less `squares` less `sums` times their mean, in the place of the mean."""
+    import numpy as np
+
+    mean *= sums
+    mean += squares
+    return np.subtract(total, mean, out=mean)
+
+
+def multiply(left: Columns, right: Columns, products: Array) -> Sums:
+    """Return the sums of two sides; the products are written to that place."""
+    import numpy as np
+
+    np.matmul(left.z.T, right.z, out=products)
+    lacking = left.missing.astype(np.float32) @ right.absent
+    mine = right.missing @ left.both
+    theirs = mine if left is right else left.missing @ right.both
+    return Sums(left, right, products, lacking, mine, theirs)
+
+
 def correlate(
     left: Columns, right: Columns, min_n: int = MIN_N, scratch: Scratch | None = None
 ) -> tuple[Array, Array]:
@@ -101,69 +170,11 @@ def correlate(
     r is NaN for pairs with fewer than `min_n` common rows, and where one of the two
     does not vary over them. With a `scratch`, the results hold until its next use.
     """
-    import numpy as np
-
     r, n = (scratch or Scratch()).blocks(2, (len(left.counts), len(right.counts)))
-    np.matmul(left.z.T, right.z, out=r)
-    np.add.outer(left.counts, right.counts - float(len(left.z)), out=n)
-    if left.missing.nnz and right.missing.nnz:
-        n += left.missing.astype(np.float32) @ right.absent
-    # what the other's gaps take from the sums
-    mine = right.missing @ left.both if right.missing.nnz else None
-    theirs = mine if left is right else left.missing @ right.both if left.missing.nnz else None
-    for rows in strips(len(r)):
-        _divide(left, right, rows, r[rows], n[rows], mine, theirs, max(min_n, 2))
+    sums = multiply(left, right, r)
+    for rows in strips(r.shape):
+        sums.fill(rows, slice(None), r[rows], n[rows], min_n)
     return r, n
-
-
-def _divide(
-    left: Columns, right: Columns, rows: slice, r: Array, n: Array, mine: Array | None,
-    theirs: Array | None, min_n: int,
-) -> None:  # fmt: skip
-    """Make correlations of some rows of products, in place."""
-    import numpy as np
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        one, other = _variances(left, right, rows, r, n, mine, theirs)
-        both = one * other
-        # neither is above T; the least is no number where a pair has nothing in common
-        sound = both.min(initial=np.inf) >= _ODD * len(left.z) ** 2
-        weak = np.False_ if sound else (one < _ODD * n) | (other < _ODD * n)
-        r /= np.sqrt(both, out=both)
-    no = left.flat[rows, None] | right.flat
-    if n.min(initial=min_n) < min_n:
-        no = no | (n < min_n)
-    if np.any(weak):
-        _again(r, np.nonzero(weak & ~no), left.values[:, rows], right.values)
-    np.clip(r, -1.0, 1.0, out=r)
-    if no.any():
-        r[no] = np.nan
-
-
-def _variances(
-    left: Columns, right: Columns, rows: slice, products: Array, n: Array, mine: Array | None,
-    theirs: Array | None,
-) -> tuple[Array, Array]:  # fmt: skip
-    """Take the product of the means off `products`; return both variances, times n."""
-    import numpy as np
-
-    one, other = np.empty(n.shape), np.empty(n.shape)
-    one[:], other[:] = left.sums[rows, None], right.sums
-    if mine is not None:
-        sums, squares = (each[:, rows].T for each in np.hsplit(mine, 2))
-        one -= squares
-        sums = np.ascontiguousarray(sums)
-        mean = sums / n
-        if theirs is not None:
-            # a side whose partner has no gaps has the mean zero
-            products -= mean * theirs[rows, : len(right.counts)]
-        one -= np.multiply(sums, mean, out=mean)
-    if theirs is not None:
-        sums, squares = np.hsplit(theirs[rows], 2)
-        other -= squares
-        mean = sums / n
-        other -= np.multiply(sums, mean, out=mean)
-    return one, other
 
 
 def _again(r: Array, places: tuple[Array, ...], left: Array, right: Array) -> None:
@@ -212,7 +223,7 @@ def compute_pearson(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Array
         r[i, j], n[i, j] = found = correlate(parts[i.start], parts[j.start], min_n, scratch)
         r[j, i], n[j, i] = found[0].T, found[1].T
 
-    on_all_processors(fill, upper_tiles(size))
+    on_all_processors(fill, upper_tiles(slice(0, size), slice(0, size)))
     own = np.diagonal(r)
     np.fill_diagonal(r, np.where(np.isnan(own), np.nan, 1.0))
     return r, n
@@ -220,10 +231,6 @@ def compute_pearson(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Array
 
 def prepare_parts(values: Array) -> dict[int, Columns]:
     """Make the columns of each tile ready; by the place of their first."""
-    found: dict[int, Columns] = {}
-
-    def fill(part: slice) -> None:
-        found[part.start] = prepare(values[:, part])
-
-    on_all_processors(fill, cuts(slice(0, values.shape[1])))
-    return found
+    parts = cuts(slice(0, values.shape[1]))
+    made = on_all_processors(lambda part: prepare(values[:, part]), parts)
+    return {part.start: each for part, each in zip(parts, made, strict=True)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from axiom.analytics import ranks
-from axiom.analytics.correlation import MIN_N, Columns, correlate, prepare, standardise
+from axiom.analytics.correlation import MIN_N, Columns, correlate, multiply, prepare, standardise
 from axiom.analytics.innovations import compute_innovations
 from axiom.analytics.significance import (
     LEAST_N,
@@ -17,7 +17,7 @@ from axiom.analytics.significance import (
     compute_p_of_squared,
     lags_of,
 )
-from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips
+from axiom.analytics.tiles import Scratch, cuts, on_all_processors, strips, upper_tiles
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -49,23 +49,9 @@ class Side:
 
     columns: Columns
     known: Known
-    powers: Array  # (3T, N): innovations of mean square one, their cubes, and they once more
-    squares: Array  # of the innovations, (T, N); all are zero where missing
-
-    @property
-    def tested(self) -> Array:
-        """The innovations, (T, N)."""
-        return self.powers[: len(self.squares)]
-
-    @property
-    def turned(self) -> Array:
-        """The innovations, and below them their cubes, (2T, N)."""
-        return self.powers[: 2 * len(self.squares)]
-
-    @property
-    def cubes(self) -> Array:
-        """Their cubes, and below them the innovations, (2T, N)."""
-        return self.powers[len(self.squares) :]
+    tested: Array  # innovations of mean square one, (T, N)
+    squares: Array  # of the innovations
+    cubes: Array  # all are zero where missing
 
 
 def prepare_side(values: Array, method: str) -> Side:
@@ -74,16 +60,14 @@ def prepare_side(values: Array, method: str) -> Side:
 
     x = ranks.rank_columns(values) if method == "spearman" else values
     columns, lags = prepare(x), lags_of(len(x))
-    powers = np.empty((3, *x.shape))
-    tested, cubes, again = powers
+    tested, squares, cubes = np.empty((3, *x.shape))
     _, counts, _ = standardise(compute_innovations(x), tested)
-    squares = tested * tested
+    np.multiply(tested, tested, out=squares)
     np.multiply(squares, tested, out=cubes)
-    np.copyto(again, tested)
     fourth = np.einsum("ti,ti->i", squares, squares) / np.maximum(counts, 1)
     memory = compute_autocorrelation(columns.z, lags)
     known = Known(memory, compute_autocorrelation(tested, lags), fourth, len(x))
-    return Side(columns, known, powers.reshape(3 * len(x), x.shape[1]), squares)
+    return Side(columns, known, tested, squares, cubes)
 
 
 def compute_pairs(
@@ -112,7 +96,7 @@ def compute_pairs(
     rows, columns = _whole(rows, x.shape[1]), _whole(columns, x.shape[1])
     base = _places(rows, columns)
     found = np.empty((len(FIELDS), base[-1]))
-    parts, scratches = _sides(x, method, rows, columns), (Scratch(), Scratch(), Scratch())
+    parts, scratches = _sides(x, method, rows, columns), (Scratch(), Scratch())
 
     def fill(tile: tuple[slice, slice]) -> None:
         i, j = tile
@@ -126,7 +110,7 @@ def compute_pairs(
                 to = slice(at, at + max(j.stop - first, 0))
                 found[:, to] = block[:, place, first - begins :]
 
-    on_all_processors(fill, _tiles(rows, columns))
+    on_all_processors(fill, upper_tiles(rows, columns))
     return dict(zip(FIELDS, found, strict=True))
 
 
@@ -143,10 +127,6 @@ def _whole(part: slice | None, size: int) -> slice:
     return slice(*(part or slice(size)).indices(size)[:2])
 
 
-def _tiles(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
-    return [(i, j) for i in cuts(rows) for j in cuts(columns) if i.start < j.stop - 1]
-
-
 def _places(rows: slice, columns: slice) -> Array:
     """Where the pairs of each row begin; at the end, how many there are."""
     import numpy as np
@@ -157,17 +137,12 @@ def _places(rows: slice, columns: slice) -> Array:
 
 def _sides(x: Array, method: str, rows: slice, columns: slice) -> Mapping[tuple[int, int], Side]:
     pieces = {(cut.start, cut.stop): cut for part in (rows, columns) for cut in cuts(part)}
-    found: dict[tuple[int, int], Side] = {}
-
-    def fill(cut: slice) -> None:
-        found[cut.start, cut.stop] = prepare_side(x[:, cut], method)
-
-    on_all_processors(fill, list(pieces.values()))
-    return found
+    made = on_all_processors(lambda cut: prepare_side(x[:, cut], method), list(pieces.values()))
+    return dict(zip(pieces, made, strict=True))
 
 
 def _tile(
-    left: Side, right: Side, method: str, min_n: int, scratches: tuple[Scratch, Scratch, Scratch]
+    left: Side, right: Side, method: str, min_n: int, scratches: tuple[Scratch, Scratch]
 ) -> Iterator[tuple[int, Array]]:
     """Give all `FIELDS` of a tile, (fields, rows, N right), from a row on, until all are given.
 
@@ -175,34 +150,39 @@ def _tile(
     """
     import numpy as np
 
-    r, n = correlate(left.columns, right.columns, min_n, scratches[0])
-    if method == "spearman":
-        r = ranks.correlate_ranks(left.columns.values, right.columns.values, r)
-    products = scratches[1].blocks(3, r.shape)
-    _multiply(left, right, *products)
-    for rows in strips(len(r)):
+    products = scratches[0].blocks(5, (len(left.known.memory), len(right.known.memory)))
+    _multiply(left, right, *products[:4])
+    sums = multiply(left.columns, right.columns, products[4])
+    rho = _ranked(left, right, min_n) if method == "spearman" else None
+    for rows in strips(products.shape[1:]):
         there = slice(rows.start if left is right else 0, None)
-        block = scratches[2].blocks(len(FIELDS), r[rows, there].shape)
-        block[0], block[1] = r[rows, there], n[rows, there]
         some, others = left.known.part(rows), right.known.part(there)
-        _judge(some, others, products[:, rows, there], block, method)
+        tested = products[:3, rows, there]
+        block = scratches[1].blocks(len(FIELDS), tested.shape[1:])
+        sums.fill(rows, there, block[0], block[1], min_n)
+        if rho is not None:
+            block[0] = rho[rows, there]
+        _judge(some, others, tested, block, method)
         none = np.isnan(block[0])
         if none.any():
             block[:, none] = np.nan
         yield rows.start, block
 
 
-def _multiply(left: Side, right: Side, tested: Array, odd: Array, wild: Array) -> None:
+def _ranked(left: Side, right: Side, min_n: int) -> Array:
+    """Return Spearman's correlations of a tile."""
+    r, _ = correlate(left.columns, right.columns, min_n)
+    return ranks.correlate_ranks(left.columns.values, right.columns.values, r)
+
+
+def _multiply(left: Side, right: Side, tested: Array, odd: Array, wild: Array, more: Array) -> None:
     """Fill in sums of z_i z_j, z_i^3 z_j + z_i z_j^3 and z_i^2 z_j^2, of the innovations."""
     import numpy as np
 
     np.matmul(left.tested.T, right.tested, out=tested)
     np.matmul(left.squares.T, right.squares, out=wild)
-    if left is not right:
-        np.matmul(left.cubes.T, right.turned, out=odd)
-    else:
-        np.matmul(left.cubes[: len(left.squares)].T, left.tested, out=odd)
-        odd += odd.T
+    np.matmul(left.cubes.T, right.tested, out=odd)
+    odd += odd.T if left is right else np.matmul(left.tested.T, right.cubes, out=more)
 
 
 def _judge(left: Known, right: Known, products: Array, block: Array, method: str) -> None:
@@ -210,18 +190,15 @@ def _judge(left: Known, right: Known, products: Array, block: Array, method: str
     import numpy as np
 
     r, n, n_eff, low, high, p = block
-    tested, odd, wild = products
+    c, odd, wild = products
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = 1 / n
-        tested *= share
-        squared = tested * tested
+        products *= np.divide(1, n, out=p)
+        squared = np.multiply(c, c, out=low)
         if not squared.max(initial=0.0) <= 1.0:
-            np.clip(tested, -1.0, 1.0, out=tested)
-            np.multiply(tested, tested, out=squared)
-        rest = np.subtract(1, squared, out=p)
-        wild *= share
-        odd *= share
-        odd *= tested
+            np.clip(c, -1.0, 1.0, out=c)
+            np.multiply(c, c, out=squared)
+        odd *= c
+        rest = np.subtract(1, squared, out=c)
         by = _tail(left, right, odd, squared, rest, wild)
         by *= compute_inflation(left.memory, right.memory, left.length)
         np.multiply(n, rest, out=n_eff)
@@ -231,12 +208,12 @@ def _judge(left: Known, right: Known, products: Array, block: Array, method: str
         n_test /= compute_inflation(left.rest, right.rest, left.length)
     np.fmax(n_eff, LEAST_N, out=n_eff)
     np.fmax(n_test, LEAST_N, out=n_test)
-    low[:], high[:] = compute_interval(r, n_eff, method)
+    n_test -= 2
+    found = compute_p_of_squared(squared, n_test)
+    compute_interval(r, n_eff, method, (low, high))
     # what the innovations have in common is no correlation of r: without this, r = 0.01 of two
     # columns with a wild day each would be an edge
-    holds_zero = (low <= 0) & (high >= 0)
-    n_test -= 2
-    np.fmax(compute_p_of_squared(squared, n_test), P_OF_INTERVAL * holds_zero, out=p)
+    np.fmax(found, P_OF_INTERVAL * (low * high <= 0), out=p)
 
 
 def _tail_without(left: Known, right: Known, squared: Array, rest: Array, wild: Array) -> Array:

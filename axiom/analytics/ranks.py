@@ -44,7 +44,7 @@ def compute_spearman(values: ArrayLike, min_n: int = MIN_N) -> tuple[Array, Arra
         rho[i, j] = correlate_ranks(ranked[:, i], ranked[:, j], first)
         rho[j, i], n[j, i] = rho[i, j].T, n[i, j].T
 
-    on_all_processors(fill, upper_tiles(size))
+    on_all_processors(fill, upper_tiles(slice(0, size), slice(0, size)))
     own = np.diagonal(rho)
     np.fill_diagonal(rho, np.where(np.isnan(own), np.nan, 1.0))
     return rho, n

@@ -26,20 +26,20 @@ def compute_shrinkage(values: ArrayLike) -> float:
     from axiom.analytics.correlation import standardise
 
     x = np.asarray(values, dtype=float)
-    z = np.empty(x.shape)
-    length, flat = len(x), dict[int, Any]()
-    parts = cuts(slice(0, x.shape[1]))
+    length, wide = len(x), x.shape[1] > len(x)
+    whole = slice(0, x.shape[1])
 
-    def fill(part: slice) -> None:
-        *_, flat[part.start] = standardise(x[:, part], z[:, part])
+    def add(part: slice) -> tuple[Array, Array, Any]:
+        z = np.empty(x[:, part].shape)
+        *_, flat = standardise(x[:, part], z)
+        gram = z @ z.T if wide else z.T @ z
+        return gram, np.einsum("ti,ti->t", z, z), np.count_nonzero(~flat)  # flat ones are zero
 
-    on_all_processors(fill, parts)
-    size = sum(int(np.count_nonzero(~each)) for each in flat.values())  # flat ones are zero
+    found = on_all_processors(add, cuts(whole) if wide else [whole])
+    gram, day, size = (sum(each) for each in zip(*found, strict=True))
     if size < 2 or length < 1:
         return 0.0
-    gram = z @ z.T if size > length else z.T @ z
     squared = float(np.einsum("ij,ij->", gram, gram)) / length**2  # of R's entries
-    day = np.einsum("ti,ti->t", z, z)
     noise = (float(day @ day) / length - squared) / length
     mean = float(day.sum()) / length / size
     distance = squared - size * mean**2

@@ -64,26 +64,30 @@ def compute_inflation(left: ArrayLike, right: ArrayLike, length: int) -> Array:
     return found
 
 
-def compute_interval(r: ArrayLike, n: ArrayLike, method: str = "pearson") -> tuple[Array, Array]:
+def compute_interval(
+    r: ArrayLike, n: ArrayLike, method: str = "pearson", out: tuple[Array, Array] | None = None
+) -> tuple[Array, Array]:
     """Return the 95% interval of correlations, of the shape of `r`; `n` may be effective.
 
     Fisher's z with variance 1/(n-3) (R. A. Fisher, Metron 1, 1921); for Spearman
     (1 + rho^2/2)/(n-3) (Bonett and Wright, Psychometrika 65, 2000). NaN for n <= 3.
+    `out` is written to and returned.
     """
     import numpy as np
 
     r, n = np.asarray(r, dtype=float), np.asarray(n, dtype=float)
+    low, high = out or (None, None)
     with np.errstate(invalid="ignore", divide="ignore"):
-        free = np.asarray(n - 3)
-        if not free.min(initial=1.0) > 0:
-            free = np.where(free > 0, free, np.nan)
-        half = np.divide(Z_95, np.sqrt(free, out=free), out=free)
+        half = np.asarray(n - 3)
+        if not half.min(initial=1.0) > 0:
+            half = np.asarray(np.where(half > 0, half, np.nan))
+        half = np.divide(Z_95, np.sqrt(half, out=half), out=half)
         if method == "spearman":
-            half = half * np.sqrt(1 + r * r / 2)
+            half = np.asarray(half * np.sqrt(1 + r * r / 2))
         # tanh(artanh r ± half), by the addition theorem; below one, where r may be one
-        t = np.minimum(np.tanh(half), _BELOW_ONE)
+        t = np.minimum(np.tanh(half, out=half), _BELOW_ONE, out=half)
         both = np.asarray(r * t)
-        low, high = np.asarray(r - t), np.asarray(r + t)
+        low, high = np.asarray(np.subtract(r, t, out=low)), np.asarray(np.add(r, t, out=high))
         high /= 1 + both
         low /= np.subtract(1, both, out=both)
     # whatever was rounded
@@ -198,24 +202,48 @@ def _least_above(p: Array, times: float) -> Array:
 
     size = 1 << max(len(p).bit_length() - _IN_BUCKET, 0)
     bucket = np.empty(len(p), dtype=np.intp)
-    np.multiply(p, size, out=bucket, casting="unsafe")  # exact: the size is a power of two
-    counts = np.bincount(bucket, minlength=size + 1)
+    parts = _stretches(len(p))
+
+    def count(part: slice) -> Array:
+        # exact: the size is a power of two
+        np.multiply(p[part], size, out=bucket[part], casting="unsafe")
+        return np.bincount(bucket[part], minlength=size + 1)
+
+    counts = sum(on_all_processors(count, parts))
     upto, edges = np.cumsum(counts), np.arange(size + 2.0) / size
     there = np.maximum(upto, 1)
     sought = edges[:-1] / there <= np.minimum.accumulate((edges[1:] / there)[::-1])[::-1]
     passed = np.cumsum(np.where(sought, 0, counts))
     if 2 * passed[-1] <= len(p):  # little can be left out
         order, ranked = _ordered(p)
-        q = np.empty(len(p))
-        q[order] = _minima(ranked, 0, times)
-        return q
-    chosen = np.nonzero(sought.take(bucket, mode="clip"))[0]
+        return _put(bucket.view(float), order, _minima(ranked, 0, times))
+
+    def choose(part: slice) -> Array:
+        found: Array = part.start + np.flatnonzero(sought.take(bucket[part], mode="clip"))
+        return found
+
+    chosen = np.concatenate(on_all_processors(choose, parts))
     order, ranked = _ordered(p[chosen])
     chosen = chosen[order]
     ranked = _minima(ranked, passed[bucket[chosen]], times)
-    found: Array = ranked.take(upto - passed, mode="clip").take(bucket, mode="clip")
-    found[chosen] = ranked
-    return found
+    least = ranked.take(upto - passed, mode="clip")
+    found = bucket.view(float)  # a bucket is not looked at again where its q is written
+
+    def fill(part: slice) -> None:
+        found[part] = least.take(bucket[part], mode="clip")
+
+    on_all_processors(fill, parts)
+    return _put(found, chosen, ranked)
+
+
+def _put(into: Array, places: Array, values: Array) -> Array:
+    """Write values at some places of a vector; return it."""
+
+    def fill(part: slice) -> None:
+        into[places[part]] = values[part]
+
+    on_all_processors(fill, _stretches(len(places)))
+    return into
 
 
 def _minima(ranked: Array, before: Any, times: float) -> Array:
@@ -238,12 +266,23 @@ def _ordered(p: Array) -> tuple[Array, Array]:
     import numpy as np
 
     places = (1 << len(p).bit_length()) - 1
-    key = (p + 0.0).view(np.int64)  # no -0.0
-    key &= ~places
-    key |= np.arange(len(p))
-    _sort(key)
+    key, ranked, parts = np.empty(len(p), dtype=np.int64), np.empty(len(p)), _stretches(len(p))
+
+    def begin(part: slice) -> None:
+        np.add(p[part], 0.0, out=key[part].view(float))  # no -0.0
+        key[part] &= ~places
+        key[part] |= np.arange(part.start, part.stop)
+
+    def end(part: slice) -> None:
+        key[part].sort()
+        # all are there: without the mode, each is looked at first
+        p.take(key[part] & places, out=ranked[part], mode="clip")
+
+    on_all_processors(begin, parts)
+    if len(parts) > 1:
+        key.partition([part.start for part in parts[1:]])
+    on_all_processors(end, parts)
     order = key & places
-    ranked = p.take(order, mode="clip")  # all are there: without it, each is looked at first
     if (ranked[1:] < ranked[:-1]).any():
         key &= ~places
         alike = np.zeros(len(key) + 1, dtype=bool)
@@ -254,15 +293,11 @@ def _ordered(p: Array) -> tuple[Array, Array]:
     return order, ranked
 
 
-def _sort(key: Array) -> None:
-    """Sort a long vector in place, a stretch on each processor."""
-    import numpy as np
-
-    count = (os.cpu_count() or 1) if len(key) > _LONG else 1
-    ends = [len(key) * part // count for part in range(count + 1)]
-    if count > 1:
-        key.partition(ends[1:-1])
-    on_all_processors(np.ndarray.sort, [key[a:b] for a, b in pairwise(ends)])
+def _stretches(length: int) -> list[slice]:
+    """Return a long vector in stretches, one for each processor."""
+    count = (os.cpu_count() or 1) if length > _LONG else 1
+    ends = [length * part // count for part in range(count + 1)]
+    return [slice(*each) for each in pairwise(ends)]
 
 
 def compute_break(

@@ -11,27 +11,29 @@ from itertools import pairwise
 from typing import Any
 
 TILE = 512  # enough for products; what they read is the most of what they cost
-STRIP = 64  # rows of a tile that fit the cache together with all that is made of them
+STRIP = 1 << 15  # pairs of a tile that fit the cache together with all that is made of them
+_FEW = 6  # pieces, of which larger tiles keep all processors busy
 _KEPT = 16 << 20  # bytes
 _ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads belongs to the whole process
 
 
 def cuts(part: slice) -> list[slice]:
-    """Return a stretch of columns in as few equal pieces as are at most `TILE`."""
-    size, count = part.stop - part.start, -(-(part.stop - part.start) // TILE)
+    """Return a stretch of columns in equal pieces: of at most `TILE`, or twice that if many."""
+    size = part.stop - part.start
+    count = max(min(-(-size // TILE), _FEW), -(-size // (2 * TILE)))
     ends = [part.start + size * place // count for place in range(count + 1)] if count > 0 else []
     return [slice(*each) for each in pairwise(ends)]
 
 
-def strips(rows: int) -> list[slice]:
-    """Return the rows of a tile in pieces of at most `STRIP`."""
-    return [slice(at, min(at + STRIP, rows)) for at in range(0, rows, STRIP)]
+def strips(shape: tuple[int, ...]) -> list[slice]:
+    """Return the rows of a tile in pieces of about `STRIP` pairs."""
+    rows, step = shape[0], max(STRIP // max(shape[1], 1), 1)
+    return [slice(at, min(at + step, rows)) for at in range(0, rows, step)]
 
 
-def upper_tiles(size: int) -> list[tuple[slice, slice]]:
-    """Return the tiles on and above the diagonal of a (size, size) matrix, row by row."""
-    pieces = cuts(slice(0, size))
-    return [(rows, columns) for n, rows in enumerate(pieces) for columns in pieces[n:]]
+def upper_tiles(rows: slice, columns: slice) -> list[tuple[slice, slice]]:
+    """Return the tiles of a matrix that reach above its diagonal, row by row."""
+    return [(i, j) for i in cuts(rows) for j in cuts(columns) if i.start < j.stop]
 
 
 class Scratch(threading.local):
@@ -52,24 +54,21 @@ class Scratch(threading.local):
         return self._kept[:count, :size].reshape(count, *shape)
 
 
-def on_all_processors(work: Callable[[Any], None], parts: list[Any]) -> None:
-    """Do `work` for every part: a thread for each processor, and BLAS in each of them.
+def on_all_processors(work: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
+    """Return `work` of every part: a thread for each processor, and BLAS in each of them.
 
     NumPy, SciPy's sparse products and Bottleneck let go of the interpreter's lock.
     Threads inside of BLAS would find too little to do in a tile.
     """
     if len(parts) < 2:
-        for part in parts:
-            work(part)
-        return
+        return [work(part) for part in parts]
     _keep_freed_memory()
     with (
         _ONE_AT_A_TIME,
         _blas().limit(limits=1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        for _ in pool.map(work, parts):
-            pass
+        return list(pool.map(work, parts))
 
 
 def _keep_freed_memory() -> None:
