@@ -131,6 +131,7 @@ def novelty() -> dict[str, dict[str, Any]]:
         STORIES_BLIND,
         STORIES_DEV,
         STORIES_FRESH,
+        STORIES_HANDS,
         STORIES_HELD,
         STORIES_MORE,
         STORIES_OTHER,
@@ -151,6 +152,7 @@ def novelty() -> dict[str, dict[str, Any]]:
             path.stem.removeprefix("stories_"): [stories(path)]
             for path in (*STORIES_BLIND, *STORIES_DEV)
         },
+        **{hand: list(map(stories, paths)) for hand, paths in STORIES_HANDS.items()},
         "facts held": facts_by_week(held=True),
         "facts to tune": facts_by_week(held=False),
     }

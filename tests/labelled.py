@@ -24,6 +24,11 @@ STORIES_OTHER = HERE / "stories_other.txt"  # by another hand
 STORIES_DEV = tuple(HERE / f"stories_dev{n}.txt" for n in (2, 3, 4))  # slot by slot
 # by another hand, blind; scored once before they were learnt from
 STORIES_BLIND = (HERE / "stories_wires.txt", HERE / "stories_desks.txt")
+# by four more hands, to learn from
+STORIES_HANDS = {
+    hand: tuple(HERE / f"stories_{hand}_{n}.txt" for n in (1, 2, 3, 4))
+    for hand in ("us", "world", "firms", "macro")
+}
 FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"

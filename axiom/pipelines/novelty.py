@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR = 0.70  # Jaccard index of two wordings' letter runs
-SAME = 0.60  # likeness of a headline to the tellings of a story
+SAME = 0.65  # likeness of a headline to the tellings of a story
 RELATED = 0.55  # cosine of two events of one story line
 NEIGHBOURS = 12  # stored events that a headline is compared with, the nearest first
 CLOSEST_SHARE = 0.6  # of the closest telling in a story's likeness; the rest is their mean
