@@ -133,6 +133,7 @@ def novelty() -> dict[str, dict[str, Any]]:
         STORIES_FRESH,
         STORIES_HANDS,
         STORIES_HELD,
+        STORIES_LAST,
         STORIES_MORE,
         STORIES_OTHER,
         STORIES_TUNE,
@@ -146,6 +147,7 @@ def novelty() -> dict[str, dict[str, Any]]:
         "other hand": [stories(STORIES_OTHER)],
         "held": [stories(STORIES_HELD)],
         "fresh": [stories(STORIES_FRESH)],
+        "last": list(map(stories, STORIES_LAST)),
         "tune": [stories(STORIES_TUNE)],
         "more to tune": [stories(STORIES_MORE)],
         **{

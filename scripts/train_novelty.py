@@ -7,7 +7,7 @@ axiom/data/facts.jsonl, pair by pair, and writes the model to axiom/data/novelty
 That unrelated headlines are no repeats it learns from the training part of the "Twitter
 Financial News Sentiment" set (MIT by its card), which is not shipped: without them
 a pair with nothing in common, and so nothing at odds, is taken for one story. From what was
-kept aside (stories_held.txt, stories_fresh.txt, the other half of the facts) it never learns;
+kept aside (held, fresh, last, the other half of the facts) it never learns;
 benchmarks/events.py and the tests measure that. The threshold comes from what is printed: what
 each other hand wrote is told to a model that learnt from the rest. A quarter of an hour.
 """

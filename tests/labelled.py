@@ -29,6 +29,8 @@ STORIES_HANDS = {
     hand: tuple(HERE / f"stories_{hand}_{n}.txt" for n in (1, 2, 3, 4))
     for hand in ("us", "world", "firms", "macro")
 }
+# blind, scored once by the shipped model; never learnt from, and no error was read
+STORIES_LAST = (HERE / "stories_last_1.txt", HERE / "stories_last_2.txt")
 FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"
