@@ -53,6 +53,7 @@ def judge(x: Array, y: Array, method: str) -> dict[str, float]:
     x, y = (np.where(np.isfinite(each), each, np.nan) for each in (x, y))
     if method == "spearman":
         x, y = (stats.rankdata(each, nan_policy="omit") for each in (x, y))
+    size = max(np.nanmax(np.abs(each)) / np.nanstd(each) for each in (x, y))
     a, b = innovations(x), innovations(y)
     c = np.nansum(a * b) / n
     m22, odd = np.nansum(a**2 * b**2) / n, np.nansum(a**3 * b + a * b**3) / n
@@ -66,7 +67,8 @@ def judge(x: Array, y: Array, method: str) -> dict[str, float]:
     n_test = max(n / max(wild, 1) / inflation(a, b), 4)
     p = 2 * stats.t.sf(abs(c) * np.sqrt((n_test - 2) / (1 - c**2)), n_test - 2)
     p = max(p, 0.05) if low <= 0 <= high else p
-    return dict(zip((*FIELDS, "c", "m4"), (r, n, n_eff, low, high, p, c, sum(fourth)), strict=True))
+    found = (r, n, n_eff, low, high, p, c, sum(fourth), size)
+    return dict(zip((*FIELDS, "c", "m4", "size"), found, strict=True))
 
 
 def allowed(expected: dict[str, float]) -> dict[str, float]:
@@ -74,18 +76,20 @@ def allowed(expected: dict[str, float]) -> dict[str, float]:
 
     The inflation by wild days is a difference of sums of the size of the fourth moments over
     (1 - c^2)^2, of the test over 1 - c^2, with c the correlation of the innovations; and n_eff
-    is anything from 4 to n where c is one. An end of the interval is off by what r is, times its
+    is anything from 4 to n where c is one. Columns that are large beside their deviation, 100,000
+    and a little, are given with fewer digits of it. An end of the interval is off by what r is, times its
     derivative by r, up to 140 where n_eff is 4.
     """
     rest = max(1 - expected["c"] ** 2, 1e-16)
-    worse = min(ROUNDING * (1 + expected["m4"]) / rest**2, 1.0)
+    rounding = max(ROUNDING, 1e-15 * expected["size"])
+    worse = min(rounding * (1 + expected["m4"]) / rest**2, 1.0)
     off = dict.fromkeys(FIELDS, 1e-10)
     off["n_eff"] += (1e-10 + worse) * expected["n"]
     r, t = expected["r"], np.tanh(1.96 * np.sqrt(1.5) / np.sqrt(expected["n_eff"] - 3))
     for end, sign in (("low", 1), ("high", -1)):
         off[end] *= max(1.0, (1 - t**2) / (1 - sign * r * t) ** 2)
         off[end] += worse * (1 - r**2) * 140
-    off["p"] += min(ROUNDING * (1 + expected["m4"]) / rest, 1.0)
+    off["p"] += min(rounding * (1 + expected["m4"]) / rest, 1.0)
     return off
 
 
