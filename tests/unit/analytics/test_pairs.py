@@ -77,8 +77,8 @@ def allowed(expected: dict[str, float]) -> dict[str, float]:
     The inflation by wild days is a difference of sums of the size of the fourth moments over
     (1 - c^2)^2, of the test over 1 - c^2, with c the correlation of the innovations; and n_eff
     is anything from 4 to n where c is one. Columns that are large beside their deviation, 100,000
-    and a little, are given with fewer digits of it. An end of the interval is off by what r is, times its
-    derivative by r, up to 140 where n_eff is 4.
+    and a little, are given with fewer digits of it. An end of the interval is off by what r is,
+    times its derivative by r, up to 140 where n_eff is 4.
     """
     rest = max(1 - expected["c"] ** 2, 1e-16)
     rounding = max(ROUNDING, 1e-15 * expected["size"])
