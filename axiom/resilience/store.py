@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -80,9 +80,7 @@ def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[A
     except BaseException as error:
         _drop(connection)
         pool.release(connection)
-        if isinstance(error, redis.RedisError):
-            raise _away(error) from error
-        raise
+        _raise(error)
 
     def wait() -> list[Any]:
         try:
@@ -91,13 +89,17 @@ def send_together(client: redis.Redis, *steps: Step[Any]) -> Callable[[], list[A
             return together.run()
         except BaseException as error:
             _drop(connection)
-            if isinstance(error, redis.RedisError):
-                raise _away(error) from error
-            raise
+            _raise(error)
         finally:
             pool.release(connection)
 
     return wait
+
+
+def _raise(error: BaseException) -> NoReturn:
+    if isinstance(error, redis.RedisError):
+        raise _away(error) from error
+    raise error
 
 
 def _drop(connection: Any) -> None:

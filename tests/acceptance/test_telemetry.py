@@ -69,9 +69,10 @@ def tool(name: str) -> str:
     folder = os.environ.get("AXIOM_TEST_PROMETHEUS")
     found = f"{folder}/{name}" if folder else shutil.which(name)
     if not found and not os.environ.get("AXIOM_TEST_REQUIRE_REAL"):
-        # Prometheus is no package that `make setup` could install: who has none tests all else.
-        # CI sets the variable and brings it, so that its absence fails there
-        pytest.skip(f"{name} is not here; .ci/prometheus.sh brings it")
+        pytest.skip(  # reason: `make setup` cannot install it; CI does, and fails without it
+            f"{name} is no package that `make setup` could install; CI brings it by"
+            " .ci/prometheus.sh, and fails without it (AXIOM_TEST_REQUIRE_REAL)"
+        )
     assert found, f"{name} is required here (AXIOM_TEST_REQUIRE_REAL) and not there"
     return found
 

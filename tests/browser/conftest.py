@@ -23,9 +23,10 @@ def chromium() -> Iterator[Any]:
     """Debian's, headless: `apt-get install chromium`. A laptop without it skips, CI does not."""
     if not CHROMIUM.exists():
         assert not os.environ.get("AXIOM_TEST_REQUIRE_REAL"), f"{CHROMIUM} is required here"
-        # a browser is Debian's to install, and its root's: who has none tests all else. CI sets
-        # the variable and installs it, so that its absence failed above
-        pytest.skip(f"{CHROMIUM} is not here; .ci/chromium.sh brings it")
+        pytest.skip(  # reason: only root can install a browser; CI does, and fails without it
+            f"{CHROMIUM} is Debian's, and its root's, to install; CI does by .ci/chromium.sh,"
+            " and fails without it (AXIOM_TEST_REQUIRE_REAL)"
+        )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

@@ -89,7 +89,7 @@ class Behaviour(Strict):
     script: list[Step] = []
     retry_after_s: float = Field(default=1.0, ge=0)  # of the fault `rate_limit`
     down: Down | None = None
-    geo: str = "global"  # the workspace's default; `us` costs more
+    geo: Literal["global", "us"] = "global"  # the workspace's default; `us` costs more
     batch_delay_s: float | None = Field(default=0.0, ge=0)  # null: until it is told to finish
     cache_min_tokens: int = Field(default=512, ge=0)
     model_cache_min_tokens: dict[str, int] = {}

@@ -76,7 +76,7 @@ class _CreateMessage(_CountTokens):
     stop_sequences: list[Text] = []
     metadata: _Metadata | None = None
     service_tier: Literal["auto", "standard_only"] = "auto"
-    inference_geo: str | None = None
+    inference_geo: Literal["global", "us"] | None = None
 
 
 class _BatchRequest(_Part):
