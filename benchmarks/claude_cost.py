@@ -197,7 +197,7 @@ def of_headlines(engine: Engine, steps: Mapping[tuple[str, str], Any]) -> list[Q
     settings = engine.services.settings
     finder = EntityFinder(engine.services.universe.companies)
     rows = engine.artifacts.get(steps["fetch_headlines", ""]["headlines"])
-    told = events.with_tickers([(each, finder.find(each)) for each in _headlines(rows)])
+    told = events.as_told([(each, finder.find(each)) for each in _headlines(rows)], {})
     return [
         events._question([each], settings.claude_small, settings.claude_effort) for each in told
     ]

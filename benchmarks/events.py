@@ -17,7 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.labelled import NoveltyScore
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # figures are of one thread
 ROOT = Path(__file__).parents[1]
@@ -137,6 +140,7 @@ def novelty() -> dict[str, dict[str, Any]]:
         STORIES_MORE,
         STORIES_OTHER,
         STORIES_TUNE,
+        claude_told_again,
         facts_by_week,
         measure_novelty,
         stories,
@@ -161,15 +165,27 @@ def novelty() -> dict[str, dict[str, Any]]:
     found = {}
     for name, parts in sets.items():
         score = together([measure_novelty(part, embed) for part in parts])
-        near, near_of = score.near_duplicates
-        free, free_of = score.by_how.get("other words", (0, 0))
-        found[name] = {
-            "stories": score.stories, "repeats": score.repeats, "found": score.found_share,
-            "lost": score.lost_share,
-            "edited": near / near_of if near_of else None,
-            "other words": free / free_of if free_of else None,
-        }  # fmt: skip
+        found[name] = shown(score)
+    told = claude_told_again()
+    for name, paths in (
+        ("held + Claude", [STORIES_HELD]),
+        ("fresh + Claude", [STORIES_FRESH]),
+        ("last + Claude", STORIES_LAST),
+    ):
+        parts = [measure_novelty(stories(path), embed, told.of(path.name)) for path in paths]
+        found[name] = shown(together(parts))
     return found
+
+
+def shown(score: NoveltyScore) -> dict[str, Any]:
+    near, near_of = score.near_duplicates
+    free, free_of = score.by_how.get("other words", (0, 0))
+    return {
+        "stories": score.stories, "repeats": score.repeats, "found": score.found_share,
+        "lost": score.lost_share,
+        "edited": near / near_of if near_of else None,
+        "other words": free / free_of if free_of else None,
+    }  # fmt: skip
 
 
 def linking() -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from axiom.model import Headline
+from axiom.pipelines.judged import as_judged, told_before
 from axiom.pipelines.linking import EntityFinder
 from axiom.pipelines.novelty import Stories, tell_apart
 from axiom.providers.universe import load_universe
@@ -117,6 +118,32 @@ def more_companies() -> list[Company]:
     return [Company(row["ticker"], row["name"], tuple(row["aliases"])) for row in rows]
 
 
+Judge = Callable[[str, Mapping[str, str]], str | None]
+"""Which of some stories (id -> first words) a headline tells again, None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAgain:
+    """What a Claude model said, by set, of new stories that sounded like earlier ones."""
+
+    prompt: str
+    sets: Mapping[str, Sequence[tuple[str, str]]]  # headline, the words of the earlier story
+
+    def of(self, name: str) -> Judge:
+        """Judge a set as Claude did: what it did not say is the same is not."""
+        said = {(one, other) for one, other in self.sets[name]}
+
+        def judge(text: str, earlier: Mapping[str, str]) -> str | None:
+            return next((e for e, words in earlier.items() if (text, words) in said), None)
+
+        return judge
+
+
+def claude_told_again() -> ToldAgain:
+    """Read what Claude said; docs/explanation/events.md tells how it was asked."""
+    return ToldAgain(**json.loads((HERE / "told_again_by_claude.json").read_text("utf-8")))
+
+
 # --- measuring -----------------------------------------------------------------------
 
 
@@ -149,8 +176,10 @@ class NoveltyScore:
         return sum(found for found, _ in told), sum(of for _, of in told)
 
 
-def measure_novelty(told: list[Told], embed: Callable[..., Any]) -> NoveltyScore:
-    """Tell a set's headlines one after the other, an hour apart in all, and count.
+def measure_novelty(
+    told: list[Told], embed: Callable[..., Any], judge: Judge = lambda _, __: None
+) -> NoveltyScore:
+    """Tell a set's headlines one after the other, a minute apart, and count.
 
     A repeat is found when it is linked to where the first telling of its story
     went; a distinct event is lost when its first telling is taken for a repeat.
@@ -164,10 +193,18 @@ def measure_novelty(told: list[Told], embed: Callable[..., Any]) -> NoveltyScore
     vectors = embed([each.text for each in told])
     made = Stories(embed, finder.canonical)
     said = tell_apart(headlines, [], vectors, [[] for _ in told], made, "test")
+    near = {each.telling.event_id: each.earlier for each in said if each.earlier}
+    repeats = {
+        each.telling.event_id: story
+        for each in said
+        if (story := judge(each.telling.headline.text, {e: text for e, text, _ in each.earlier}))
+    }
+    before = told_before(repeats, near)
     went: dict[int, str] = {}
     found, lost, stages = Counter[str](), 0, Counter[str]()
     for each, one in zip(told, said, strict=True):
-        event_id, stage = one.telling.event_id, one.telling.found_by
+        telling = as_judged(one.telling, before)
+        event_id, stage = telling.event_id, telling.found_by
         if each.story not in went:
             went[each.story] = event_id
             lost += stage != "first"

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from axiom.errors import BreakerOpen, BudgetSpent, ServiceDown
-from axiom.model import Classification, Headline, Profile, Said
+from axiom.model import Classification, Earlier, Headline, Profile, Said
 from axiom.pipelines.changes import Change, Explanation
 from axiom.pipelines.findings import Finding
 
@@ -26,7 +26,7 @@ class Analyst(Protocol):
     def company_prompt_hash(self) -> str: ...  # noqa: D102
     def analyse_company(self, profile: Profile) -> Said[Finding]: ...  # noqa: D102
     def classify(  # noqa: D102
-        self, headlines: Sequence[tuple[Headline, Sequence[str]]]
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlier | None = None
     ) -> Said[Classification]: ...
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]: ...  # noqa: D102
 
@@ -58,10 +58,13 @@ class DegradingAnalyst:
             lambda: replace(self._second.analyse_company(profile), stand_in=by),
         )
 
-    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> Said[Classification]:
-        """Return type and sentiment of headlines."""
+    def classify(
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlier | None = None
+    ) -> Said[Classification]:
+        """Return type and sentiment of headlines, and which of them tell earlier events again."""
         return self._either(
-            lambda: self._first.classify(headlines), lambda: self._second.classify(headlines)
+            lambda: self._first.classify(headlines, earlier),
+            lambda: self._second.classify(headlines, earlier),
         )
 
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from axiom.analysts import local_company, local_events, local_explain
-from axiom.model import Classification, Headline, Profile, Said
+from axiom.model import Classification, Earlier, Headline, Profile, Said
 from axiom.pipelines.changes import Change, Explanation
 from axiom.pipelines.findings import Finding
 from axiom.pipelines.linking import Company, EntityFinder
@@ -31,8 +31,13 @@ class LocalAnalyst:
         """Return what a profile's lines state outright."""
         return Said(local_company.analyse_company(profile))
 
-    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> Said[Classification]:
-        """Return the type and the sentiment of headlines."""
+    def classify(
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlier | None = None
+    ) -> Said[Classification]:
+        """Return the type and the sentiment of headlines.
+
+        Whether one tells an `earlier` event again was judged before, by the same means.
+        """
         return Said(local_events.classify(headlines, self._finder))
 
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]:

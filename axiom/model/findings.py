@@ -153,6 +153,11 @@ class Classification:
     confidence: float
     analyst: str
     prompt_hash: str
+    repeats: str | None = None  # the event that it tells again, of those that were given
+
+
+Earlier = Mapping[str, Mapping[str, str]]
+"""By headline, the events that it may tell again, each with its first telling's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +194,8 @@ class Telling:
     headline: Headline
     event_id: str
     market: str
-    similarity: float  # to the story's first telling, 0..1
-    found_by: str  # "first" | "exact" | "near" | "semantic"
+    similarity: float  # to the story's tellings, 0..1
+    found_by: str  # "first" | "exact" | "near" | "semantic" | "analyst"
 
 
 @dataclass(frozen=True, slots=True)

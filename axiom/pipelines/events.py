@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from axiom.flow import Context, Flow, Parallel
 from axiom.model import (
     Classification,
+    Earlier,
     Event,
     EventType,
     Headline,
@@ -27,6 +28,7 @@ from axiom.model import (
     to_json,
 )
 from axiom.params import Param
+from axiom.pipelines.judged import as_judged, told_before, valid_classifications
 from axiom.pipelines.linking import Company, EntityFinder
 from axiom.pipelines.novelty import KINDS, NEIGHBOURS, Stories, tell_apart
 
@@ -111,10 +113,10 @@ class Alerts(Protocol):
 
 
 class Analyst(Protocol):
-    """Classifies headlines; each comes with the tickers that it was linked to."""
+    """Classifies headlines, each with its tickers; says which tell `earlier` events again."""
 
     def classify(  # noqa: D102
-        self, headlines: Sequence[tuple[Headline, Sequence[str]]]
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlier | None = None
     ) -> Said[Classification]: ...
 
 
@@ -168,7 +170,10 @@ def fetch_headlines(ctx: Context[Services]) -> Json:
 
 
 def drop_known(ctx: Context[Services]) -> Json:
-    """Part new stories from further tellings of known ones: by words, wording, meaning."""
+    """Part new stories from further tellings of known ones: by words, wording, meaning.
+
+    A new story that sounds like known ones comes with them, for the analyst to say.
+    """
     headlines = _headlines(ctx.artifacts.get(ctx.inputs["fetch_headlines"]["headlines"]))
     services, market = ctx.services, ctx.services.market.name
     times = [each.published_at for each in headlines] or [
@@ -185,7 +190,9 @@ def drop_known(ctx: Context[Services]) -> Json:
     tellings = [each.telling for each in found]
     first = [each for each in found if each.telling.found_by == "first"]
     counts = {kind: sum(t.found_by == kind for t in tellings) for kind in KINDS}
+    earlier = {each.telling.event_id: each.earlier for each in first if each.earlier}
     return {
+        "earlier": ctx.artifacts.put(ctx.run_id, "earlier", earlier),
         "tellings": ctx.artifacts.put(ctx.run_id, "tellings", [to_json(t) for t in tellings]),
         "novelty": {each.telling.event_id: 1 - each.likeness for each in first},
         "related": {each.telling.event_id: each.related for each in first if each.related},
@@ -205,20 +212,28 @@ def link_entities(ctx: Context[Services]) -> Json:
 
 
 def classify(ctx: Context[Services]) -> Json:
-    """Ask the analyst about the new stories, in batches; check what it says."""
+    """Ask the analyst about the new stories, in batches; check what it says.
+
+    A story that by its word was told before is none: its telling goes to where that is.
+    """
     linked = ctx.inputs["link_entities"]
+    near = ctx.artifacts.get(ctx.inputs["drop_known"]["earlier"])
+    earlier = {event_id: {e: text for e, text, _ in known} for event_id, known in near.items()}
     asked = [(t.headline, linked[t.event_id]) for t in _tellings(ctx) if t.found_by == "first"]
     answers: dict[str, Json] = {}
+    repeats: dict[str, str] = {}
     rejected, dropped = 0, Counter[str]()
     for start in range(0, len(asked), BATCH):
         batch = asked[start : start + BATCH]
-        said = ctx.services.analyst.classify(batch)
+        said = ctx.services.analyst.classify(batch, earlier)
         dropped.update(said.dropped)
-        good = valid_classifications(said.results, batch)
+        good = valid_classifications(said.results, batch, earlier)
         rejected += len(batch) - len(good)
         unanswered = {headline.id: to_json(_unknown(headline.id)) for headline, _ in batch}
         answers |= unanswered | {each.headline_id: to_json(each) for each in good}
+        repeats |= {each.headline_id: each.repeats for each in good if each.repeats}
     return {
+        "told_before": told_before(repeats, near),
         "classified": ctx.artifacts.put(ctx.run_id, "classified", answers),
         "asked": len(asked),
         "rejected": rejected,
@@ -228,9 +243,14 @@ def classify(ctx: Context[Services]) -> Json:
 
 def store_events(ctx: Context[Services]) -> Json:
     """Store new stories and all tellings in Postgres."""
-    tellings = _tellings(ctx)
-    near = ctx.inputs["drop_known"]["related"]
-    related = [(event_id, other) for event_id, others in near.items() for other in others]
+    tellings = _judged(ctx)
+    near, before = ctx.inputs["drop_known"]["related"], ctx.inputs["classify"]["told_before"]
+    went = {event_id: story for event_id, (story, _) in before.items()}
+    related = [
+        (went.get(event_id, event_id), went.get(other, other))
+        for event_id, others in near.items()
+        for other in others
+    ]
     added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id, related)
     return {"events": added, "tellings": len(tellings)}
 
@@ -289,31 +309,9 @@ FLOW = Flow(
 )
 
 
-def valid_classifications(
-    said: Sequence[Classification], asked: Sequence[tuple[Headline, Sequence[str]]]
-) -> list[Classification]:
-    """Keep what an analyst may say: of headlines that it was asked about, within the lists."""
-    tickers = {headline.id: set(linked) for headline, linked in asked}
-    return [each for each in said if each.headline_id in tickers and _holds(each, tickers)]
-
-
 def _unknown(headline_id: str) -> Classification:
     # a story is kept even when nothing that holds was said of it
     return Classification(headline_id, EventType.OTHER, {}, 0.0, 0.0, "none", "")
-
-
-def _holds(said: Classification, tickers: Mapping[str, set[str]]) -> bool:
-    return (
-        isinstance(said.type, EventType)
-        and set(said.sentiment) <= tickers[said.headline_id]
-        and all(0 <= value <= 1 for value in (said.relevance, said.confidence))
-        and all(_is_distribution(sentiment) for sentiment in said.sentiment.values())
-    )
-
-
-def _is_distribution(s: Sentiment) -> bool:
-    parts = (s.positive, s.neutral, s.negative)
-    return all(0 <= part <= 1 for part in parts) and abs(sum(parts) - 1) < 1e-6
 
 
 def alarming(event: Event) -> str | None:
@@ -354,13 +352,18 @@ def _tellings(ctx: Context[Any]) -> list[Telling]:
     return [Telling(**{**row, "headline": _headline(row["headline"])}) for row in rows]
 
 
+def _judged(ctx: Context[Any]) -> list[Telling]:
+    before = ctx.inputs["classify"]["told_before"]
+    return [as_judged(telling, before) for telling in _tellings(ctx)]
+
+
 def _events(ctx: Context[Services]) -> list[Event]:
     answers = ctx.artifacts.get(ctx.inputs["classify"]["classified"])
     novelty = ctx.inputs["drop_known"]["novelty"]
     linked = ctx.inputs["link_entities"]
     return [
         _event(telling, answers[telling.event_id], linked[telling.event_id], novelty)
-        for telling in _tellings(ctx)
+        for telling in _judged(ctx)
         if telling.found_by == "first"
     ]
 

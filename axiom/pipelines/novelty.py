@@ -3,7 +3,8 @@
 *exact*: the same words, whatever their case, punctuation and source. *near*: few
 words changed (MinHash of letter runs, then their Jaccard index) and nothing at odds.
 *semantic*: near in meaning (embeddings), and likely one story by all that both state
-(`axiom/pipelines/weighing.py`). The thresholds are measured on labelled stories of
+(`axiom/pipelines/weighing.py`). What is new after that comes with the stories that it
+sounds like, for the analyst to say. The thresholds are measured on labelled stories of
 this project; docs/explanation/events.md has the figures.
 """
 
@@ -28,13 +29,17 @@ if TYPE_CHECKING:
 NEAR = 0.70  # Jaccard index of two wordings' letter runs
 SAME = 0.65  # likeness of a headline to the tellings of a story
 RELATED = 0.55  # cosine of two events of one story line
+ASKED = 0.35  # cosine from which an analyst is asked whether it is that story
+ASKED_ABOUT = 4  # stories, the nearest first
 NEIGHBOURS = 12  # stored events that a headline is compared with, the nearest first
 CLOSEST_SHARE = 0.6  # of the closest telling in a story's likeness; the rest is their mean
-KINDS = ("first", "exact", "near", "semantic")
+KINDS = ("first", "exact", "near", "semantic")  # and "analyst", who is asked about the first
 _PERMUTATIONS = 64
 _SOURCE = re.compile(r"\s+[-|–—]\s+(?:[A-Z][\w.&']*\s?){1,3}$|\s*\((?:\d|[Uu]pdate\w*)\)$")
 _MARKS = re.compile(r"[^\w%$€£+&]+")
 
+Candidate = tuple[str, str, float]
+"""A story that a headline may tell again: its id, its first words, and the cosine."""
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
 
@@ -45,6 +50,7 @@ class Found:
     telling: Telling
     likeness: float  # to the likeliest known story, whether it is that one or not
     related: tuple[str, ...]  # events near in meaning
+    earlier: Sequence[Candidate]  # of a new story: those that it may tell again, the nearest first
 
 
 def exact_key(text: str) -> str:
@@ -207,10 +213,19 @@ def tell_apart(
         telling = Telling(headline, event_id, market, 1.0 if kind == "first" else alike, kind)
         related = [*candidates[place], *batch]
         others = dict.fromkeys(e for e, cosine in related if cosine >= RELATED and e != event_id)
-        found.append(Found(telling, alike, tuple(others)))
+        nearest = _nearest([*near[place].items(), *batch]) if kind == "first" else []
+        earlier = [(e, stories.by_event[e][0].text, cosine) for e, cosine in nearest]
+        found.append(Found(telling, alike, tuple(others), earlier))
         own.append((place, event_id))
         stories.add(headline.text, event_id, made[place])
     return found
+
+
+def _nearest(cosines: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return the stories that are near enough to ask about, the nearest first."""
+    best = dict(sorted(cosines, key=lambda each: each[1]))  # the nearest telling of each
+    nearest = sorted(best.items(), key=lambda each: -each[1])[:ASKED_ABOUT]
+    return [each for each in nearest if each[1] >= ASKED]
 
 
 def _found(

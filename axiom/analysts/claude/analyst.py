@@ -12,7 +12,7 @@ from axiom.analysts.claude import company, events, explain, prompt
 from axiom.analysts.claude.explain import Names
 from axiom.analysts.question import Ask, Effort
 from axiom.errors import InBatch
-from axiom.model import Classification, Headline, Profile, Said, T
+from axiom.model import Classification, Earlier, Headline, Profile, Said, T
 from axiom.pipelines.changes import Change, Explanation
 from axiom.pipelines.findings import Finding
 
@@ -64,9 +64,14 @@ class ClaudeAnalyst:
         """Return what a profile states."""
         return company.analyse_company(self._ask, self._models.large, None, profile)
 
-    def classify(self, headlines: Sequence[tuple[Headline, Sequence[str]]]) -> Said[Classification]:
-        """Return type and sentiment of headlines; each names the model that said it."""
-        m, told = self._models, events.with_tickers(headlines)
+    def classify(
+        self, headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlier | None = None
+    ) -> Said[Classification]:
+        """Return type and sentiment of headlines, and whether one tells an earlier event again.
+
+        Each names the model that said it.
+        """
+        m, told = self._models, events.as_told(headlines, earlier or {})
         desk = events.Desk(self._ask, m.small, m.large, m.effort, m.escalate_below)
         starts = range(0, len(told), events.BATCH)
         said = _together(partial(desk.classify, told[n : n + events.BATCH]) for n in starts)

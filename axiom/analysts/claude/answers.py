@@ -51,13 +51,14 @@ class Tone(Form):
 
 
 class EventFound(Form):
-    """One headline: line number, type, relevance, confidence, sentiment."""
+    """One headline: line number, type, relevance, confidence, sentiment, earlier telling."""
 
     i: Number
     t: Taxonomy
     r: Percent
     c: Percent
     s: list[Tone]
+    e: Annotated[int, Field(ge=0)] = 0  # place among the earlier headlines given, 0: none
 
 
 class EventsAnswer(Form):

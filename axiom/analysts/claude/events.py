@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypedDict
 
@@ -14,12 +14,20 @@ from axiom.analysts.claude.interview import Interview, Result, Verdict
 from axiom.analysts.claude.items import number_of, read
 from axiom.analysts.claude.material import HEADLINE, SUMMARY, clean, is_ticker, written
 from axiom.analysts.question import Ask, Effort, Question
-from axiom.model import Classification, EventType, Headline, Json, Said, Sentiment
+from axiom.model import Classification, Earlier, EventType, Headline, Json, Said, Sentiment
 
 BATCH = 40
 HALVES = 12  # questions: enough to find the one of a batch that has it refused as a whole
 TOLERANCE = 2  # percent by which three chances may miss 100
-Told = tuple[Headline, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A headline, the tickers that it was linked to, and events that it may tell again."""
+
+    headline: Headline
+    tickers: tuple[str, ...]
+    earlier: Mapping[str, str] = field(default_factory=dict)  # event -> its headline
 
 
 @dataclass(frozen=True)
@@ -139,31 +147,38 @@ def _escalated(state: _State) -> _State:
 
 def _question(batch: Sequence[Told], model: str, effort: Effort | None) -> Question:
     asked = prompt.events()
-    tickers = sum(len(linked) for _, linked in batch)
+    tickers = sum(len(told.tickers) for told in batch)
     return Question(
         prompt=asked.name,
         system=asked.system,
-        material="\n".join(_line(n, *told) for n, told in enumerate(batch, 1)),
+        material="\n".join(_line(n, told) for n, told in enumerate(batch, 1)),
         schema=asked.schema,
         model=model,
-        max_tokens=100 + 45 * len(batch) + 30 * tickers,
-        subjects=tuple(headline.id for headline, _ in batch),
+        max_tokens=100 + 50 * len(batch) + 30 * tickers,
+        subjects=tuple(told.headline.id for told in batch),
         effort=effort,
         ttl="1h",  # a run every five minutes is as often just too late as not
     )
 
 
-def _line(n: int, headline: Headline, tickers: Sequence[str]) -> str:
-    parts: list[Json] = [n, list(tickers), clean(headline.text, HEADLINE)]
-    if summary := clean(headline.summary, SUMMARY):
+def _line(n: int, told: Told) -> str:
+    parts: list[Json] = [n, list(told.tickers), clean(told.headline.text, HEADLINE)]
+    summary = clean(told.headline.summary, SUMMARY)
+    if summary or told.earlier:
         parts.append(summary)
+    if told.earlier:
+        parts.append([clean(text, HEADLINE) for text in told.earlier.values()])
     return written(parts)
 
 
-def with_tickers(headlines: Sequence[tuple[Headline, Sequence[str]]]) -> list[Told]:
+def as_told(headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlier) -> list[Told]:
     """Each headline with those of its tickers that can be tickers, each once."""
     return [
-        (headline, tuple(dict.fromkeys(filter(is_ticker, linked))))
+        Told(
+            headline,
+            tuple(dict.fromkeys(filter(is_ticker, linked))),
+            earlier.get(headline.id, {}),
+        )
         for headline, linked in headlines
     ]
 
@@ -189,16 +204,23 @@ def _judge(items: Sequence[Json], batch: Sequence[Told], model: str) -> Verdict[
 def _classification(
     found: EventFound, told: Told, model: str, extra: Counter[str]
 ) -> Classification:
-    headline, tickers = told
     return Classification(
-        headline_id=headline.id,
+        headline_id=told.headline.id,
         type=EventType(found.t),
-        sentiment=_sentiment(found.s, tickers, extra),
+        sentiment=_sentiment(found.s, told.tickers, extra),
         relevance=found.r / 100,
         confidence=found.c / 100,
         analyst=model,
         prompt_hash=prompt.events().hash(model),
+        repeats=_repeated(found.e, list(told.earlier), extra),
     )
+
+
+def _repeated(place: int, events: Sequence[str], extra: Counter[str]) -> str | None:
+    if place > len(events):
+        extra["earlier_not_given"] += 1
+        return None
+    return events[place - 1] if place else None
 
 
 def _sentiment(

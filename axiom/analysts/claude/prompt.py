@@ -38,7 +38,7 @@ def company() -> Prompt:
 @cache
 def events() -> Prompt:
     """Classify headlines."""
-    return _load("events-1", EventsAnswer)
+    return _load("events-2", EventsAnswer)
 
 
 @cache

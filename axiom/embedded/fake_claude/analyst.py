@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from axiom.embedded.fake_claude.answers import default
 from axiom.model import EventType, Json, Profile
 
 _SURE, _UNSURE, _SECOND_LOOK = 90, 35, 75  # by a rule; by none; by none, of a larger model
+_IN_COMMON = 0.6  # share of the words of two headlines that tell one event
 _GOOD = re.compile(
     r"\b(beat|beats|rise|rises|raise[sd]?|jump|jumps|climb|climbs|rall|rally|record|approv\w*|win|"
     r"wins|gain\w*|grow\w*|profit|strong\w*|boost\w*|upgrade\w*|launch\w*|dividend|buyback|"
@@ -73,20 +74,37 @@ def _events(material: str, model: str) -> Json:
     return {"a": [_event(*json.loads(line), model=model) for line in material.splitlines()]}
 
 
-def _event(n: int, tickers: list[str], text: str, summary: str = "", *, model: str) -> Json:
+def _event(
+    n: int,
+    tickers: list[str],
+    text: str,
+    summary: str = "",
+    earlier: Sequence[str] = (),
+    *,
+    model: str,
+) -> Json:
     kind, _ = local_events.event_type(text)
     sure = _SURE
     if kind is EventType.OTHER:
         sure = _UNSURE if "haiku" in model else _SECOND_LOOK
         kind, _ = local_events.event_type(f"{text} {summary}")
     tone = _tone(text)
+    again = [place for place, other in enumerate(earlier, 1) if _same(text, other)]
     return {
         "i": n,
         "t": kind.value,
         "r": 70 if tickers else 30,
         "c": sure,
         "s": [{"k": ticker, **tone} for ticker in tickers],
+        **({"e": again[0]} if again else {}),
     }
+
+
+def _same(text: str, other: str) -> bool:
+    """Whether two headlines have most words in common, and all numbers."""
+    one, two = (set(re.findall(r"[\w.%$]+", each.lower())) for each in (text, other))
+    differ = any(any(map(str.isdigit, word)) for word in one ^ two)
+    return not differ and len(one & two) >= _IN_COMMON * len(one | two)
 
 
 def _tone(text: str) -> dict[str, int]:

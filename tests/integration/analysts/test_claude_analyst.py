@@ -11,8 +11,8 @@ import pytest
 from axiom.analysts.claude import ClaudeAnalyst, Models
 from axiom.analysts.local import LocalAnalyst
 from axiom.analysts.question import Answer, Question
-from axiom.pipelines.events import valid_classifications
 from axiom.pipelines.findings import validate_findings
+from axiom.pipelines.judged import valid_classifications
 from axiom.providers.replay import Replay
 from axiom.providers.universe import load_universe
 from tests.fakes.claude import FakeClaude, fake_claude

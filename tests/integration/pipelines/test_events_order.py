@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from axiom.analysts.claude import ClaudeAnalyst
 from axiom.analysts.embedding import embed
 from axiom.analysts.local import LocalAnalyst
+from axiom.analysts.question import Answer, Question
 from axiom.flow import Context
 from axiom.model import Headline, to_json
 from axiom.pipelines import events as pipeline
@@ -21,6 +24,7 @@ from axiom.stores.artifacts import MemoryArtifacts
 from axiom.stores.events import EventStore
 from axiom.stores.postgres import Postgres
 from axiom.stores.vectors import VectorStore
+from tests.unit.analysts.claude.scripted import event
 
 NOW = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -107,6 +111,31 @@ def test_a_run_that_died_before_it_stored_tells_its_stories_anew(services: Any, 
     services.events._db.execute("TRUNCATE events, tellings")  # the vector alone was kept
     assert run(DEAL)["drop_known"]["first"] == 1
     assert len(stored(services)) == 1
+
+
+def says_again(question: Question) -> Answer:
+    """Take each headline that sounds like others for the nearest of them."""
+    lines = [json.loads(line) for line in question.material.splitlines()]
+    said = [event(line[0], c=90) | ({"e": 1} if len(line) > 4 else {}) for line in lines]
+    return Answer(json.dumps({"a": said}), "end_turn", question.model, question.hash)
+
+
+def test_what_the_analyst_knows_from_before_is_a_telling_of_the_first_story(
+    services: Any, run: Run
+) -> None:
+    services.analyst = ClaudeAnalyst(says_again)
+    run(DEAL)
+    said = run(DONE, replace(DONE, source="desk-d"))  # another stage: in truth another story
+    assert said["classify"]["asked"] == 1
+    assert said["store_events"] == {"events": 0, "tellings": 2}
+    assert stored(services) == [(DEAL.text, 1, NOW)]
+    assert services.vectors.count(services.market.name) == 1
+    told = services.events.told_by(DEAL.id)
+    assert [row["found_by"] for row in told] == ["first", "analyst", "exact"]
+    assert 0.35 <= told[1]["similarity"] < 1
+    again = run(replace(DONE, text=DONE.text + " - Desk", source="desk-e"))
+    assert again["classify"]["asked"] == 0  # what was judged is known
+    assert stored(services) == [(DEAL.text, 2, NOW)]
 
 
 def test_no_headlines_are_no_stories(services: Any, run: Run) -> None:

@@ -20,12 +20,13 @@ from axiom.model import (
     Profile,
     Quote,
     Sentiment,
+    Telling,
 )
 from axiom.pipelines import events
 from axiom.pipelines.entities import company_keys, entity, normal, profile_parts
-from axiom.pipelines.events import valid_classifications
 from axiom.pipelines.findings import Finding, settle, validate_findings
 from axiom.pipelines.ingestion import flag_jumps, validate_quotes
+from axiom.pipelines.judged import as_judged, told_before, valid_classifications
 from axiom.providers.replay import Replay
 from axiom.providers.universe import load_universe
 
@@ -158,8 +159,26 @@ def test_an_answer_outside_the_lists_is_dropped() -> None:
         Classification(headline.id, EventType.OTHER, {"MSFT": sure}, 1, 1, "local", "p"),
         Classification(headline.id, EventType.OTHER, {"AAPL": Sentiment(1, 1, 1)}, 1, 1, "l", "p"),
         Classification(headline.id, EventType.OTHER, {}, 2, 1, "local", "p"),
+        replace(good, repeats="e9"),
     ]
-    assert valid_classifications([good, *bad], [(headline, ["AAPL"])]) == [good]
+    again = replace(good, repeats="e1")
+    earlier = {headline.id: {"e1": "y"}, "another": {"e9": "z"}}
+    asked = [(headline, ["AAPL"])]
+    assert valid_classifications([good, *bad, again], asked, earlier) == [good, again]
+    assert valid_classifications([again], asked) == []
+
+
+def test_a_story_that_was_told_before_goes_to_the_first_of_all() -> None:
+    near = {"b": [("a", "A", 0.5)], "c": [("x", "X", 0.9), ("b", "B", 0.7)], "d": [("a", "A", 0.4)]}
+    before = told_before({"c": "b", "b": "a"}, near)
+    assert before == {"b": ("a", 0.5), "c": ("a", 0.7)}
+    headline = Headline("C", NOW, "wire")
+    first = Telling(headline, "c", "replay", 1.0, "first")
+    exact = Telling(headline, "c", "replay", 1.0, "exact")
+    other = Telling(headline, "d", "replay", 1.0, "first")
+    assert as_judged(first, before) == Telling(headline, "a", "replay", 0.7, "analyst")
+    assert as_judged(exact, before) == replace(exact, event_id="a")
+    assert as_judged(other, before) == other
 
 
 def test_the_rules_find_the_type_of_most_facts() -> None:

@@ -11,7 +11,7 @@ from axiom.analysts.claude import ClaudeAnalyst, Models
 from axiom.analysts.claude.events import BATCH, HALVES
 from axiom.analysts.question import Question
 from axiom.model import EventType, Headline, Sentiment
-from axiom.pipelines.events import valid_classifications
+from axiom.pipelines.judged import valid_classifications
 from tests.unit.analysts.claude.scripted import Scripted, event, headline
 
 SMALL, LARGE = Models().small, Models().large
@@ -159,6 +159,21 @@ def test_what_is_left_of_a_refused_batch_is_escalated_by_its_own_place() -> None
     ]  # fmt: skip
     assert ask.questions[-1].subjects == (ASKED[1][0].id,)
     assert (said.dropped, said.refused) == ({"refusal": 1}, None)
+
+
+def test_a_headline_comes_with_the_stories_that_it_may_tell_again() -> None:
+    (first, _), (second, _) = ASKED
+    earlier = {second.id: {"e7": "Crude slips <1%", "e3": "Oil rises"}, "other": {"e9": "x"}}
+    again = {"a": [SURE["a"][0] | {"e": 1}, event(2, "macro") | {"e": 2}]}
+    ask = Scripted(again)
+    said = ClaudeAnalyst(ask).classify(ASKED, earlier)
+    assert ask.questions[0].material.splitlines()[1] == (
+        r'[2,[],"Oil falls","",["Crude slips \u003c1%","Oil rises"]]'
+    )
+    assert [each.repeats for each in said.results] == [None, "e3"]
+    assert said.dropped == {"earlier_not_given": 1}  # the first came with none
+    assert valid_classifications(said.results, ASKED, earlier) == said.results
+    assert first.id not in earlier
 
 
 def test_nothing_to_classify_is_not_asked() -> None:

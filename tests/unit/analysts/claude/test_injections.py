@@ -34,7 +34,7 @@ from axiom.model import (
     to_json,
 )
 from axiom.pipelines import correlation, entities, events, graph
-from axiom.pipelines.events import valid_classifications
+from axiom.pipelines.judged import valid_classifications
 from axiom.providers.universe import load_universe
 from axiom.stores.graph import GraphStore
 from tests.unit.analysts.claude.scripted import AT, MOVED, PROFILE, headline
@@ -45,7 +45,7 @@ for _each in INJECTIONS:
     _each["text"] *= _each.get("repeat", 1)
 TICKERS = ["AAPL"]
 BY_ID = {"ids": [each["id"] for each in INJECTIONS]}
-EMPTY = {"company-1": "f", "events-1": "a", "explain-1": "e"}
+EMPTY = {"company-1": "f", "events-2": "a", "explain-1": "e"}
 
 
 class Obedient:
@@ -64,7 +64,7 @@ class Obedient:
             return str(wants["raw"])
         items = {
             "company-1": [wants["edge"]] if "edge" in wants else [],
-            "events-1": [wants["event"]] if "event" in wants else [],
+            "events-2": [wants["event"]] if "event" in wants else [],
             "explain-1": [{"i": 1, "x": wants["text"]}] if "text" in wants else [],
         }
         return json.dumps({EMPTY[prompt]: items[prompt]})
@@ -288,8 +288,22 @@ def test_an_obedient_model_changes_no_label_outside_the_taxonomy(
         assert isinstance(said.type, EventType)
         assert said.headline_id == told[0].id
         assert set(said.sentiment) <= set(TICKERS)
+        assert said.repeats is None  # it was given no earlier story
         assert 0 <= said.confidence <= 1
     assert sent.texts <= allowed
+    _assert_nothing_from_outside_in_system(ask, injection)
+
+
+@pytest.mark.parametrize("injection", INJECTIONS, **BY_ID)
+def test_an_obedient_model_can_take_a_headline_for_no_story_but_those_given(
+    injection: Any,
+) -> None:
+    _, told = placed(injection)
+    earlier = {told[0].id: {"e1": injection["text"]}, "another": {"e2": "x"}}
+    ask = Obedient(injection["wants"])
+    said = ClaudeAnalyst(ask).classify([told], earlier)
+    assert {each.repeats for each in said.results} <= {None, "e1"}
+    assert valid_classifications(said.results, [told], earlier) == said.results
     _assert_nothing_from_outside_in_system(ask, injection)
 
 

@@ -49,7 +49,7 @@ def test_the_schema_is_one_that_the_sdk_would_send_but_smaller(answer: type[Form
 
 @pytest.mark.parametrize("asked", PROMPTS, ids=lambda p: p.name)
 def test_the_example_in_a_prompt_follows_its_own_schema(asked: prompt.Prompt) -> None:
-    models = {"company-1": CompanyAnswer, "events-1": EventsAnswer, "explain-1": ExplainAnswer}
+    models = {"company-1": CompanyAnswer, "events-2": EventsAnswer, "explain-1": ExplainAnswer}
     [example] = re.findall(r'^\{".*\}$', asked.system, re.M)
     models[asked.name].model_validate_json(example)
 
