@@ -140,7 +140,7 @@ def novelty() -> dict[str, dict[str, Any]]:
         STORIES_MORE,
         STORIES_OTHER,
         STORIES_TUNE,
-        claude_told_again,
+        claude_judge,
         facts_by_week,
         measure_novelty,
         stories,
@@ -166,13 +166,12 @@ def novelty() -> dict[str, dict[str, Any]]:
     for name, parts in sets.items():
         score = together([measure_novelty(part, embed) for part in parts])
         found[name] = shown(score)
-    told = claude_told_again()
     for name, paths in (
         ("held + Claude", [STORIES_HELD]),
         ("fresh + Claude", [STORIES_FRESH]),
         ("last + Claude", STORIES_LAST),
     ):
-        parts = [measure_novelty(stories(path), embed, told.of(path.name)) for path in paths]
+        parts = [measure_novelty(stories(path), embed, claude_judge(path.name)) for path in paths]
         found[name] = shown(together(parts))
     return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from axiom.analysts.claude.material import EARLIER, HEADLINE, clean
 from axiom.model import Headline
 from axiom.pipelines.judged import as_judged, told_before
 from axiom.pipelines.linking import EntityFinder
@@ -32,6 +33,7 @@ STORIES_HANDS = {
 }
 # blind, scored once by the shipped model; never learnt from, and no error was read
 STORIES_LAST = (HERE / "stories_last_1.txt", HERE / "stories_last_2.txt")
+TOLD_AGAIN = HERE / "told_again_by_claude.jsonl"
 FACTS = Path(__file__).parents[1] / "axiom" / "data" / "facts.jsonl"
 LINKING_TUNE, LINKING_HELD = HERE / "linking_tune.txt", HERE / "linking_held.txt"
 TYPES_HELD = HERE / "types_held.txt"
@@ -119,29 +121,41 @@ def more_companies() -> list[Company]:
 
 
 Judge = Callable[[str, Mapping[str, str]], str | None]
-"""Which of some stories (id -> first words) a headline tells again, None for none."""
+"""Which of some stories (id -> own words) a headline tells again, None for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToldAgain:
-    """What a Claude model said, by set, of new stories that sounded like earlier ones."""
+@dataclass
+class ClaudeJudge:
+    """Says of a set's headlines what a Claude model said; docs/explanation/events.md tells how."""
 
-    prompt: str
-    sets: Mapping[str, Sequence[tuple[str, str]]]  # headline, the words of the earlier story
+    said: Mapping[str, Mapping[str, bool]]  # headline -> earlier headlines put beside it
+    put: int = 0  # pairs that it was asked about here
+    unknown: int = 0  # of these, pairs that Claude never saw: taken for different
 
-    def of(self, name: str) -> Judge:
-        """Judge a set as Claude did: what it did not say is the same is not."""
-        said = {(one, other) for one, other in self.sets[name]}
-
-        def judge(text: str, earlier: Mapping[str, str]) -> str | None:
-            return next((e for e, words in earlier.items() if (text, words) in said), None)
-
-        return judge
+    def __call__(self, text: str, earlier: Mapping[str, str]) -> str | None:
+        known = self.said.get(clean(text, HEADLINE), {})
+        words = {event_id: clean(each, EARLIER) for event_id, each in earlier.items()}
+        self.put += len(words)
+        self.unknown += len(set(words.values()) - known.keys())
+        return next((event_id for event_id, each in words.items() if known.get(each)), None)
 
 
-def claude_told_again() -> ToldAgain:
-    """Read what Claude said; docs/explanation/events.md tells how it was asked."""
-    return ToldAgain(**json.loads((HERE / "told_again_by_claude.json").read_text("utf-8")))
+def claude_judge(name: str) -> ClaudeJudge:
+    """Read what Claude said of a set."""
+    rows = map(json.loads, TOLD_AGAIN.read_text(encoding="utf-8").splitlines()[1:])
+    return ClaudeJudge(
+        {
+            row["headline"]: {text: n == row["e"] for n, text in enumerate(row["earlier"], 1)}
+            for row in rows
+            if row["set"] == name
+        }
+    )
+
+
+def claude_prompt() -> tuple[str, str]:
+    """Return the name of the prompt that was put, and the hash of its words."""
+    first = json.loads(TOLD_AGAIN.read_text(encoding="utf-8").splitlines()[0])
+    return first["prompt"], first["words"]
 
 
 # --- measuring -----------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """News, every five minutes: what is new, of what type, how it sounds, whom it concerns.
 
-Novelty comes before the analyst: a story that was told before is linked to its
-first event and never sent again. Headlines are untrusted: they stay data, and
+Novelty comes before the analyst: a headline that is known to tell a story again is linked to
+its first event and never sent. What only sounds like earlier stories is sent with them, once, for
+the analyst to say. Headlines are untrusted: they stay data, and
 what an analyst says of them is checked against closed lists.
 """
 
@@ -180,7 +181,7 @@ def drop_known(ctx: Context[Services]) -> Json:
         services.market.visible_at(ctx.logical_at)
     ]
     known = services.events.tellings(market, min(times) - MEMORY, max(times) + MEMORY)
-    mine = {row["headline_id"] for row in known}
+    mine = {row["headline_id"] for row in known if not row["unfinished"]}
     fresh = [headline for headline in headlines if headline.id not in mine]
     vectors = services.embed([headline.text for headline in fresh])
     since, until = min(times) - LINE_MEMORY, max(times) + LINE_MEMORY
@@ -217,8 +218,9 @@ def classify(ctx: Context[Services]) -> Json:
     A story that by its word was told before is none: its telling goes to where that is.
     """
     linked = ctx.inputs["link_entities"]
-    near = ctx.artifacts.get(ctx.inputs["drop_known"]["earlier"])
-    earlier = {event_id: {e: text for e, text, _ in known} for event_id, known in near.items()}
+    ref = ctx.inputs["drop_known"].get("earlier")  # none in a run that an older version began
+    candidates = ctx.artifacts.get(ref) if ref else {}
+    earlier = {event_id: {e: text for e, text, _ in each} for event_id, each in candidates.items()}
     asked = [(t.headline, linked[t.event_id]) for t in _tellings(ctx) if t.found_by == "first"]
     answers: dict[str, Json] = {}
     repeats: dict[str, str] = {}
@@ -233,7 +235,8 @@ def classify(ctx: Context[Services]) -> Json:
         answers |= unanswered | {each.headline_id: to_json(each) for each in good}
         repeats |= {each.headline_id: each.repeats for each in good if each.repeats}
     return {
-        "told_before": told_before(repeats, near),
+        "told_before": told_before(repeats, candidates),
+        "told_again": len(repeats),
         "classified": ctx.artifacts.put(ctx.run_id, "classified", answers),
         "asked": len(asked),
         "rejected": rejected,
@@ -244,13 +247,8 @@ def classify(ctx: Context[Services]) -> Json:
 def store_events(ctx: Context[Services]) -> Json:
     """Store new stories and all tellings in Postgres."""
     tellings = _judged(ctx)
-    near, before = ctx.inputs["drop_known"]["related"], ctx.inputs["classify"]["told_before"]
-    went = {event_id: story for event_id, (story, _) in before.items()}
-    related = [
-        (went.get(event_id, event_id), went.get(other, other))
-        for event_id, others in near.items()
-        for other in others
-    ]
+    near = ctx.inputs["drop_known"]["related"]
+    related = [(event_id, other) for event_id, others in near.items() for other in others]
     added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id, related)
     return {"events": added, "tellings": len(tellings)}
 
@@ -353,7 +351,7 @@ def _tellings(ctx: Context[Any]) -> list[Telling]:
 
 
 def _judged(ctx: Context[Any]) -> list[Telling]:
-    before = ctx.inputs["classify"]["told_before"]
+    before = ctx.inputs["classify"].get("told_before", {})  # as above
     return [as_judged(telling, before) for telling in _tellings(ctx)]
 
 

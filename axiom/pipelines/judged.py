@@ -44,14 +44,14 @@ def _is_distribution(s: Sentiment) -> bool:
 
 
 def told_before(
-    repeats: Mapping[str, str], near: Mapping[str, Sequence[Candidate]]
+    repeats: Mapping[str, str], candidates: Mapping[str, Sequence[Candidate]]
 ) -> dict[str, tuple[str, float]]:
     """Return where each story goes that was told before, and how near it is to that telling.
 
-    What it repeats may itself be told before; that one came earlier, as `near` has them.
+    What it repeats may itself be told before; that one came earlier, as `candidates` has them.
     """
     went: dict[str, tuple[str, float]] = {}
-    for event_id, known in near.items():
+    for event_id, known in candidates.items():
         if story := repeats.get(event_id):
             cosine = next(cosine for e, _, cosine in known if e == story)
             went[event_id] = went.get(story, (story, 0.0))[0], cosine

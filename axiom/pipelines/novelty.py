@@ -39,7 +39,7 @@ _SOURCE = re.compile(r"\s+[-|–—]\s+(?:[A-Z][\w.&']*\s?){1,3}$|\s*\((?:\d|[Uu
 _MARKS = re.compile(r"[^\w%$€£+&]+")
 
 Candidate = tuple[str, str, float]
-"""A story that a headline may tell again: its id, its first words, and the cosine."""
+"""A story that a headline may tell again: its id, its own words, and the cosine."""
 Embed = Callable[[Sequence[str]], Sequence[Sequence[float]]]
 
 
@@ -109,6 +109,11 @@ class Stories:
         self.by_key.setdefault(key, event_id)
         self.told.append(told)
         self.by_event[event_id].append(told)
+
+    def words(self, event_id: str) -> str:
+        """Return a story's own words: of the headline that it was made of, not of an older one."""
+        told = self.by_event[event_id]
+        return next((each.text for each in told if each.stored), told[0].text)
 
     def read(self, text: str) -> Reading:
         """Read a headline; undressed first, since "UPDATE 2-Nvidia" is no name."""
@@ -190,9 +195,10 @@ def tell_apart(
 ) -> list[Found]:
     """Link each headline to its story, in the order given.
 
-    `known` are rows with headline_id, event_id and headline; `candidates` are stored events
-    near each vector with their cosines. One that is not among `known` was
-    embedded by a run that died before it stored anything, or is too old, and is no
+    `known` are rows with headline_id, event_id and headline; one that is `unfinished` says
+    what became of that headline, and stays so (then it has found_by and similarity, too).
+    `candidates` are stored events near each vector with their cosines. One that is not among
+    `known` was embedded by a run that died before it stored anything, or is too old, and is no
     story to repeat. Headlines are compared with those before them, too.
     """
     import numpy as np
@@ -204,19 +210,26 @@ def tell_apart(
     near = [{e: cosine for e, cosine in each if e in stored} for each in candidates]
     stories.prepare({e for each in near for e in each})
     made = np.asarray(vectors, dtype=float)
-    own: list[tuple[int, str]] = []  # places of earlier headlines of this batch, and their stories
+    kept = {row["headline_id"]: row for row in known if row.get("unfinished")}
+    own: list[str] = []  # stories of the earlier headlines of this batch
+    copies = np.zeros(len(headlines), dtype=bool)  # the same words again tell nothing more
     found = []
     for place, headline in enumerate(headlines):
-        batch = list(_alike(made, place, own))
+        batch = list(_alike(made, place, own, copies))
         cosines = dict(batch) | near[place]
-        kind, event_id, alike = _found(headline, made[place], cosines, stories)
+        if stored_as := kept.get(headline.id):
+            kind, event_id, alike = (stored_as[n] for n in ("found_by", "event_id", "similarity"))
+        else:
+            kind, event_id, alike = _found(headline, made[place], cosines, stories)
         telling = Telling(headline, event_id, market, 1.0 if kind == "first" else alike, kind)
         related = [*candidates[place], *batch]
         others = dict.fromkeys(e for e, cosine in related if cosine >= RELATED and e != event_id)
-        nearest = _nearest([*near[place].items(), *batch]) if kind == "first" else []
-        earlier = [(e, stories.by_event[e][0].text, cosine) for e, cosine in nearest]
+        new = kind == "first" and headline.id not in kept
+        nearest = _nearest([*near[place].items(), *batch]) if new else []
+        earlier = [(e, stories.words(e), cosine) for e, cosine in nearest]
         found.append(Found(telling, alike, tuple(others), earlier))
-        own.append((place, event_id))
+        own.append(event_id)
+        copies[place] = kind == "exact"
         stories.add(headline.text, event_id, made[place])
     return found
 
@@ -225,7 +238,7 @@ def _nearest(cosines: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     """Return the stories that are near enough to ask about, the nearest first."""
     best = dict(sorted(cosines, key=lambda each: each[1]))  # the nearest telling of each
     nearest = sorted(best.items(), key=lambda each: -each[1])[:ASKED_ABOUT]
-    return [each for each in nearest if each[1] >= ASKED]
+    return [(event_id, min(cosine, 1.0)) for event_id, cosine in nearest if cosine >= ASKED]
 
 
 def _found(
@@ -245,7 +258,7 @@ def _found(
 
 
 def _alike(
-    vectors: NDArray[Any], place: int, own: Sequence[tuple[int, str]]
+    vectors: NDArray[Any], place: int, own: Sequence[str], copies: NDArray[Any]
 ) -> Iterator[tuple[str, float]]:
     """Yield stories of earlier headlines of the batch that are nearest, with their cosines."""
     import numpy as np
@@ -253,6 +266,7 @@ def _alike(
     if not own:
         return
     cosines = vectors[:place] @ vectors[place]
+    cosines[copies[:place]] = -1.0
     nearest = np.argpartition(-cosines, min(NEIGHBOURS, place - 1))[:NEIGHBOURS]
     for index in nearest[np.argsort(-cosines[nearest])]:
-        yield own[index][1], float(cosines[index])
+        yield own[index], float(cosines[index])

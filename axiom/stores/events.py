@@ -25,7 +25,9 @@ class EventStore:
         self._sql = named_queries("events")
 
     def tellings(self, market: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
-        """Return `headline_id`, `event_id`, `text_hash` and `headline` of what was told."""
+        """Return what was told: `headline_id`, `event_id`, `text_hash`, `headline`, `similarity`,
+        `found_by`, and whether its run left it `unfinished`.
+        """
         return self._db.query(
             self._sql["tellings"], {"market": market, "since": since, "until": until}
         )
@@ -47,6 +49,8 @@ class EventStore:
             added = insert_rows(cursor, self._sql["insert_events"], stories)
             told = [_telling_row(telling, run_id) for telling in tellings]
             insert_rows(cursor, self._sql["insert_tellings"], told)
+            headlines = [telling.headline.id for telling in tellings]
+            cursor.execute(self._sql["take_over"], {"run": run_id, "headlines": headlines})
             retold = sorted({telling.event_id for telling in tellings})
             cursor.execute(self._sql["correct_times"], {"events": retold})
             self._join_lines(cursor, related)

@@ -1,5 +1,7 @@
 """Stories and their tellings, on the embedded Postgres and on a real one."""
 
+import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -15,6 +17,12 @@ from tests.fakes.threads import at_once
 pytestmark = pytest.mark.contract
 AT = datetime(2014, 1, 2, 21, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+Ended = Callable[[str], str]
+RUN = (
+    "INSERT INTO runs (id, pipeline, logical_at, engine, state, trigger, params, overlap,"
+    " deadline_at) VALUES (%(id)s, 'events', %(at)s, %(id)s, %(state)s, 'manual', '{}', true,"
+    " now())"
+)
 FIELDS = ["headline", "summary", "url", "source", "published_at", "type", "tickers", "sentiment",
           "relevance", "novelty", "confidence", "analyst", "prompt_hash", "run_id"]  # fmt: skip
 
@@ -22,6 +30,18 @@ FIELDS = ["headline", "summary", "url", "source", "published_at", "type", "ticke
 @pytest.fixture
 def events(postgres_url: str) -> EventStore:
     return EventStore(Postgres(postgres_url))
+
+
+@pytest.fixture
+def ended(postgres_url: str) -> Ended:
+    """Enter a run that ended so; return its id."""
+
+    def enter(state: str) -> str:
+        row = {"id": uuid.uuid4().hex, "at": AT, "state": state}
+        Postgres(postgres_url).execute(RUN, row)
+        return str(row["id"])
+
+    return enter
 
 
 def story(
@@ -55,8 +75,23 @@ def test_a_telling_comes_back_as_what_the_next_run_compares_with(events: EventSt
         {
             "headline_id": telling.headline.id, "event_id": event.id,
             "text_hash": telling.headline.text_hash, "headline": "Apple sues Google",
+            "similarity": 1.0, "found_by": "first", "unfinished": False,
         }
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["partial", "failed", "cancelled"])
+def test_what_a_run_left_unfinished_is_so_until_another_tells_it_again(
+    events: EventStore, ended: Ended, state: str
+) -> None:
+    event, telling = story()
+    other = replace(telling, event_id="another", similarity=0.5, found_by="analyst")
+    events.upsert([event], [telling], ended(state))
+    assert events.tellings("replay", AT, AT)[0]["unfinished"]
+    events.upsert([], [other, other], ended("succeeded"))
+    [row] = events.tellings("replay", AT, AT)
+    assert not row["unfinished"]
+    assert (row["event_id"], row["found_by"]) == (event.id, "first")  # what is stored stays
 
 
 def test_the_same_stories_and_tellings_again_change_nothing(events: EventStore) -> None:

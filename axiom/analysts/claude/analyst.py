@@ -73,8 +73,7 @@ class ClaudeAnalyst:
         """
         m, told = self._models, events.as_told(headlines, earlier or {})
         desk = events.Desk(self._ask, m.small, m.large, m.effort, m.escalate_below)
-        starts = range(0, len(told), events.BATCH)
-        said = _together(partial(desk.classify, told[n : n + events.BATCH]) for n in starts)
+        said = _together(partial(desk.classify, batch) for batch in events.batches(told))
         return self._labelled(said)
 
     def explain(self, changes: Sequence[Change]) -> Said[Explanation]:

@@ -58,7 +58,7 @@ class EventFound(Form):
     r: Percent
     c: Percent
     s: list[Tone]
-    e: Annotated[int, Field(ge=0)] = 0  # place among the earlier headlines given, 0: none
+    e: int = 0  # place among the earlier headlines given; none otherwise
 
 
 class EventsAnswer(Form):

@@ -12,11 +12,12 @@ from axiom.analysts.claude import prompt
 from axiom.analysts.claude.answers import EventFound, Tone
 from axiom.analysts.claude.interview import Interview, Result, Verdict
 from axiom.analysts.claude.items import number_of, read
-from axiom.analysts.claude.material import HEADLINE, SUMMARY, clean, is_ticker, written
+from axiom.analysts.claude.material import EARLIER, HEADLINE, SUMMARY, clean, is_ticker, written
 from axiom.analysts.question import Ask, Effort, Question
 from axiom.model import Classification, Earlier, EventType, Headline, Json, Said, Sentiment
 
 BATCH = 40
+LONGEST = 100_000  # characters of a question, which is reserved whole: a feed may send anything
 HALVES = 12  # questions: enough to find the one of a batch that has it refused as a whole
 TOLERANCE = 2  # percent by which three chances may miss 100
 
@@ -167,7 +168,7 @@ def _line(n: int, told: Told) -> str:
     if summary or told.earlier:
         parts.append(summary)
     if told.earlier:
-        parts.append([clean(text, HEADLINE) for text in told.earlier.values()])
+        parts.append([clean(text, EARLIER) for text in told.earlier.values()])
     return written(parts)
 
 
@@ -181,6 +182,19 @@ def as_told(headlines: Sequence[tuple[Headline, Sequence[str]]], earlier: Earlie
         )
         for headline, linked in headlines
     ]
+
+
+def batches(told: Sequence[Told]) -> Iterator[Sequence[Told]]:
+    """Yield headlines for a question each: at most `BATCH`, and not longer than `LONGEST`."""
+    start = length = 0
+    for n, each in enumerate(told):
+        longer = len(_line(n, each))
+        if n - start == BATCH or (n > start and length + longer > LONGEST):
+            yield told[start:n]
+            start, length = n, 0
+        length += longer
+    if told:
+        yield told[start:]
 
 
 def _judge(items: Sequence[Json], batch: Sequence[Told], model: str) -> Verdict[Classification]:
@@ -217,10 +231,11 @@ def _classification(
 
 
 def _repeated(place: int, events: Sequence[str], extra: Counter[str]) -> str | None:
-    if place > len(events):
+    if 1 <= place <= len(events):
+        return events[place - 1]
+    if place:
         extra["earlier_not_given"] += 1
-        return None
-    return events[place - 1] if place else None
+    return None
 
 
 def _sentiment(

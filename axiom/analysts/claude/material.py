@@ -13,7 +13,7 @@ import unicodedata
 
 from axiom.model import Json
 
-HEADLINE, SUMMARY, PROFILE, NAME = 300, 500, 12_000, 100  # characters
+HEADLINE, EARLIER, SUMMARY, PROFILE, NAME = 300, 160, 500, 12_000, 100  # characters
 _TICKER = re.compile(r"[A-Z0-9][A-Z0-9.=^-]{0,11}")
 # controls, formats (zero width, bidi, tags), surrogates, private use, unassigned
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))

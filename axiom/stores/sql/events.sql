@@ -1,8 +1,9 @@
--- :tellings what was told in a span of time; what a run left unfinished is told anew
-SELECT headline_id, event_id, text_hash, headline FROM tellings
+-- :tellings what was told in a span of time, and what of it a run left unfinished
+SELECT headline_id, event_id, text_hash, headline, similarity, found_by,
+       EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
+               AND runs.state IN ('partial', 'failed', 'cancelled')) AS unfinished
+FROM tellings
 WHERE market = %(market)s AND published_at BETWEEN %(since)s AND %(until)s
-  AND NOT EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
-                  AND runs.state IN ('partial', 'failed', 'cancelled'))
 ORDER BY published_at, headline_id;
 
 -- :insert_events new stories
@@ -15,6 +16,12 @@ VALUES %s ON CONFLICT DO NOTHING;
 INSERT INTO tellings (headline_id, event_id, market, text_hash, headline, source, published_at,
                       similarity, found_by, run_id)
 VALUES %s ON CONFLICT DO NOTHING;
+
+-- :take_over this run finishes what others left unfinished
+UPDATE tellings SET run_id = %(run)s
+WHERE headline_id = ANY(%(headlines)s) AND run_id <> %(run)s
+  AND EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
+              AND runs.state IN ('partial', 'failed', 'cancelled'));
 
 -- :correct_times an older telling that arrived late makes its story older
 UPDATE events SET first_told_at = told.earliest

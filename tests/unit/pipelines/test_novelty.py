@@ -7,7 +7,7 @@ import pytest
 
 from axiom.analysts.claude import prompt
 from axiom.analysts.embedding import embed
-from axiom.model import Headline
+from axiom.model import Headline, content_hash
 from axiom.pipelines.likeness import read
 from axiom.pipelines.linking import EntityFinder
 from axiom.pipelines.novelty import ASKED, ASKED_ABOUT, Found, Stories, exact_key, tell_apart
@@ -20,7 +20,8 @@ from tests.labelled import (
     STORIES_TUNE,
     UNRELATED,
     NoveltyScore,
-    claude_told_again,
+    claude_judge,
+    claude_prompt,
     facts_by_week,
     measure_novelty,
     stories,
@@ -153,6 +154,12 @@ def test_a_stored_story_is_asked_about_too_even_where_it_is_at_odds() -> None:
     assert found.earlier == [("e1", "Qualcomm sues Arm", 0.9)]
 
 
+def test_copies_of_one_story_do_not_crowd_others_out() -> None:
+    copies = ["Arm sues Qualcomm over chip licences"] * 20
+    *_, last = told("Qualcomm sues Arm", *copies, "Court date set for chip licences of Arm")
+    assert len({event_id for event_id, _, _ in last.earlier}) == 2
+
+
 def test_amounts_are_read_with_their_kind_and_size() -> None:
     found = read(
         "Profit up 5 percent to $1.2bn as rates rise 25 basis points, 2 million euros more"
@@ -228,15 +235,20 @@ def test_most_repeats_kept_aside_are_found_free_retellings_among_them(
     assert together([fresh, held]).found_share >= 0.85
 
 
+def test_what_claude_said_was_said_to_the_shipped_prompt() -> None:
+    shipped = prompt.events()
+    assert claude_prompt() == (shipped.name, content_hash(shipped.system))  # else ask again
+
+
 @pytest.mark.parametrize(
     "name", [path.name for path in (STORIES_HELD, STORIES_FRESH, *STORIES_LAST)]
 )
 def test_asked_about_the_unsure_claude_finds_near_duplicates_and_loses_few_events(
     name: str,
 ) -> None:
-    told_again = claude_told_again()
-    assert told_again.prompt == prompt.events().name  # another wording has to be measured again
-    score = measure_novelty(stories(HERE / name), embed, told_again.of(name))
+    judge = claude_judge(name)
+    score = measure_novelty(stories(HERE / name), embed, judge)
+    assert judge.unknown <= 0.02 * judge.put  # else Claude has to be asked again
     found, of = score.near_duplicates
     assert of >= 40
     assert found / of >= 0.95

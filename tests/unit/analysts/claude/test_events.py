@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from axiom.analysts.claude import ClaudeAnalyst, Models
-from axiom.analysts.claude.events import BATCH, HALVES
+from axiom.analysts.claude.events import BATCH, HALVES, LONGEST
 from axiom.analysts.question import Question
 from axiom.model import EventType, Headline, Sentiment
 from axiom.pipelines.judged import valid_classifications
@@ -174,6 +174,25 @@ def test_a_headline_comes_with_the_stories_that_it_may_tell_again() -> None:
     assert said.dropped == {"earlier_not_given": 1}  # the first came with none
     assert valid_classifications(said.results, ASKED, earlier) == said.results
     assert first.id not in earlier
+
+
+@pytest.mark.parametrize("place", [-1, 0, 2, 10**9])
+def test_a_place_that_was_not_given_costs_no_more_than_itself(place: int) -> None:
+    ask = Scripted({"a": [event(1, "macro") | {"e": place}]})
+    oil = ASKED[1]
+    [said] = ClaudeAnalyst(ask).classify([oil], {oil[0].id: {"e1": "x"}}).results
+    assert (said.type, said.repeats) == (EventType.MACRO, None)
+
+
+def test_no_feed_makes_a_question_too_long() -> None:
+    long = [(headline("\U0001f680" * 300 + str(n), "\U0001f680" * 500), []) for n in range(40)]
+    earlier = {each.id: {str(k): "\U0001f680" * 300 for k in range(4)} for each, _ in long}
+    ask = Scripted(*[lambda q: {"a": [event(n) for n in range(1, len(q.subjects) + 1)]}] * 40)
+    assert len(ClaudeAnalyst(ask).classify(long, earlier).results) == 40
+    assert all(len(question.material) <= LONGEST for question in ask.questions)
+    asked = [name for question in ask.questions for name in question.subjects]
+    assert asked == [each.id for each, _ in long]
+    assert len(ask.questions) > 5
 
 
 def test_nothing_to_classify_is_not_asked() -> None:
