@@ -253,9 +253,12 @@ def _compared(load: Load, runs: Sequence[str], questions: Sequence[Question]) ->
         Figure("calls answered", by_state["answered"], str(len(questions)),
                by_state["answered"] == len(questions)),
         Figure("calls lost, at their worst", by_state["lost"]),
-        Figure("of them not by a kill", sum(
-            call["state"] == "lost" and call["outcome"] != "its process died" for call in calls
-        )),
+        *(
+            Figure(f"  of them: {outcome}", count)
+            for outcome, count in Counter(
+                call["outcome"] for call in calls if call["state"] == "lost"
+            ).items()
+        ),
         Figure("calls still open", by_state["open"], "0", not by_state["open"]),
         Figure("answers booked at another price", len(wrong), "0", not wrong),
         Figure("dollars off on what was answered", float(off_usd), "< 0.01",
