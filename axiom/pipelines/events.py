@@ -1,8 +1,9 @@
 """News, every five minutes: what is new, of what type, how it sounds, whom it concerns.
 
-Novelty comes before the analyst: a headline that is known to tell a story again is linked to
-its first event and never sent. What only sounds like earlier stories is sent with them, once, for
-the analyst to say. Headlines are untrusted: they stay data, and
+Novelty comes before the analyst: a headline that is known to tell a story again is linked to its
+first event and never sent. What only sounds like earlier stories is sent with them, once, for the
+analyst to say. What a run stored that ended badly stays as it was, and the next run finishes it:
+the other stores may not know it. Headlines are untrusted: they stay data, and
 what an analyst says of them is checked against closed lists.
 """
 
@@ -29,15 +30,13 @@ from axiom.model import (
     to_json,
 )
 from axiom.params import Param
-from axiom.pipelines.judged import as_judged, told_before, valid_classifications
+from axiom.pipelines.judged import alarming, as_judged, told_before, valid_classifications
 from axiom.pipelines.linking import Company, EntityFinder
 from axiom.pipelines.novelty import KINDS, NEIGHBOURS, Stories, tell_apart
 
 MEMORY = timedelta(days=7)  # how long a story is remembered as the same story
 LINE_MEMORY = timedelta(days=14)  # how far apart the events of one story line may follow
 BATCH = 40  # headlines that an analyst is asked about at once
-STRONG_SCORE, STRONG_CONFIDENCE = 0.6, 0.6
-GRAVE = {EventType.MERGER_ACQUISITION, EventType.LEGAL_REGULATORY, EventType.MANAGEMENT_CHANGE}
 
 
 class Market(Protocol):
@@ -74,7 +73,12 @@ class EventStore(Protocol):
         tellings: Sequence[Telling],
         run_id: str,
         related: Sequence[tuple[str, str]] = (),
+        left: Sequence[str] = (),
     ) -> int: ...
+    def left(  # noqa: D102
+        self, market: str, since: datetime, until: datetime, run_id: str
+    ) -> Sequence[Mapping[str, Any]]: ...
+    def stored(self, market: str, ids: Sequence[str]) -> list[Event]: ...  # noqa: D102
 
 
 class VectorStore(Protocol):
@@ -180,8 +184,14 @@ def drop_known(ctx: Context[Services]) -> Json:
     times = [each.published_at for each in headlines] or [
         services.market.visible_at(ctx.logical_at)
     ]
-    known = services.events.tellings(market, min(times) - MEMORY, max(times) + MEMORY)
-    mine = {row["headline_id"] for row in known if not row["unfinished"]}
+    span = min(times) - MEMORY, max(times) + MEMORY
+    known = services.events.tellings(market, *span)
+    left = {
+        row["headline_id"]: row["event_id"]
+        for row in services.events.left(market, *span, ctx.run_id)
+    }
+    _embed(services, _left(services, left))  # before others are compared with them
+    mine = {row["headline_id"] for row in known}
     fresh = [headline for headline in headlines if headline.id not in mine]
     vectors = services.embed([headline.text for headline in fresh])
     since, until = min(times) - LINE_MEMORY, max(times) + LINE_MEMORY
@@ -193,6 +203,7 @@ def drop_known(ctx: Context[Services]) -> Json:
     counts = {kind: sum(t.found_by == kind for t in tellings) for kind in KINDS}
     earlier = {each.telling.event_id: each.earlier for each in first if each.earlier}
     return {
+        "left": left,
         "earlier": ctx.artifacts.put(ctx.run_id, "earlier", earlier),
         "tellings": ctx.artifacts.put(ctx.run_id, "tellings", [to_json(t) for t in tellings]),
         "novelty": {each.telling.event_id: 1 - each.likeness for each in first},
@@ -236,7 +247,6 @@ def classify(ctx: Context[Services]) -> Json:
         repeats |= {each.headline_id: each.repeats for each in good if each.repeats}
     return {
         "told_before": told_before(repeats, candidates),
-        "told_again": len(repeats),
         "classified": ctx.artifacts.put(ctx.run_id, "classified", answers),
         "asked": len(asked),
         "rejected": rejected,
@@ -249,33 +259,25 @@ def store_events(ctx: Context[Services]) -> Json:
     tellings = _judged(ctx)
     near = ctx.inputs["drop_known"]["related"]
     related = [(event_id, other) for event_id, others in near.items() for other in others]
-    added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id, related)
+    left = list(ctx.inputs["drop_known"].get("left", ()))
+    added = ctx.services.events.upsert(_events(ctx), tellings, ctx.run_id, related, left)
     return {"events": added, "tellings": len(tellings)}
 
 
 def embed_events(ctx: Context[Services]) -> Json:
     """Keep the meaning of new stories in Chroma."""
-    events = _events(ctx)
-    vectors = ctx.services.embed([event.headline.text for event in events])
-    metadata = [
-        {"published_at": event.headline.published_at.timestamp(), "type": event.type.value}
-        for event in events
-    ]
-    ids = [event.id for event in events]
-    return {
-        "vectors": ctx.services.vectors.upsert(ctx.services.market.name, ids, vectors, metadata)
-    }
+    return {"vectors": _embed(ctx.services, _events(ctx))}
 
 
 def link_events(ctx: Context[Services]) -> Json:
-    """Link new stories to the companies they affect, in the graph."""
-    return {"edges": ctx.services.graph.link_events(_events(ctx), ctx.run_id, ctx.logical_at)}
+    """Link new stories, and those left, to the companies they affect, in the graph."""
+    return {"edges": ctx.services.graph.link_events(_to_finish(ctx), ctx.run_id, ctx.logical_at)}
 
 
 def raise_alerts(ctx: Context[Services]) -> Json:
     """Raise an alert for each story that is grave or sounds strong, once."""
     raised = 0
-    for event in _events(ctx):
+    for event in _to_finish(ctx):
         if reason := alarming(event):
             raised += ctx.services.alerts.raise_alert(
                 f"event/{event.id}",
@@ -312,19 +314,6 @@ def _unknown(headline_id: str) -> Classification:
     return Classification(headline_id, EventType.OTHER, {}, 0.0, 0.0, "none", "")
 
 
-def alarming(event: Event) -> str | None:
-    """Say why a person should know of an event now; None when they need not."""
-    if not event.tickers or event.confidence < STRONG_CONFIDENCE:
-        return None
-    if event.type in GRAVE:
-        return f"{event.type}, confidence {event.confidence:.2f}"
-    ticker, score = max(
-        ((t, s.score) for t, s in event.sentiment.items()), key=lambda each: abs(each[1]),
-        default=("", 0.0),
-    )  # fmt: skip
-    return f"sentiment {score:+.2f} for {ticker}" if abs(score) >= STRONG_SCORE else None
-
-
 def _storable(raw: Headline) -> Headline:
     return replace(
         raw,
@@ -348,6 +337,26 @@ def _headline(row: Mapping[str, Any]) -> Headline:
 def _tellings(ctx: Context[Any]) -> list[Telling]:
     rows = ctx.artifacts.get(ctx.inputs["drop_known"]["tellings"])
     return [Telling(**{**row, "headline": _headline(row["headline"])}) for row in rows]
+
+
+def _to_finish(ctx: Context[Services]) -> list[Event]:
+    return _events(ctx) + _left(ctx.services, ctx.inputs["drop_known"].get("left", {}))
+
+
+def _left(services: Services, left: Mapping[str, str]) -> list[Event]:
+    """Return the stories among what was left, as they were stored; `left` is headline -> story."""
+    ids = [headline for headline, story in left.items() if headline == story]
+    return services.events.stored(services.market.name, ids) if ids else []
+
+
+def _embed(services: Services, events: Sequence[Event]) -> int:
+    vectors = services.embed([event.headline.text for event in events])
+    metadata = [
+        {"published_at": event.headline.published_at.timestamp(), "type": event.type.value}
+        for event in events
+    ]
+    ids = [event.id for event in events]
+    return services.vectors.upsert(services.market.name, ids, vectors, metadata)
 
 
 def _judged(ctx: Context[Any]) -> list[Telling]:

@@ -1,4 +1,4 @@
-"""What an analyst says of headlines: what of it holds, and which stories it knew before.
+"""What an analyst says of headlines: what holds, what it knew before, what a person should know.
 
 Nothing is stored on its word that was not in the closed lists that it was given.
 """
@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from axiom.model import Classification, Earlier, EventType, Headline, Sentiment, Telling
+from axiom.model import Classification, Earlier, Event, EventType, Headline, Sentiment, Telling
 from axiom.pipelines.novelty import Candidate
+
+STRONG_SCORE, STRONG_CONFIDENCE = 0.6, 0.6
+GRAVE = {EventType.MERGER_ACQUISITION, EventType.LEGAL_REGULATORY, EventType.MANAGEMENT_CHANGE}
 
 
 def valid_classifications(
@@ -66,3 +69,16 @@ def as_judged(telling: Telling, before: Mapping[str, tuple[str, float]]) -> Tell
     if telling.found_by != "first":
         return replace(telling, event_id=story)
     return replace(telling, event_id=story, similarity=cosine, found_by="analyst")
+
+
+def alarming(event: Event) -> str | None:
+    """Say why a person should know of an event now; None when they need not."""
+    if not event.tickers or event.confidence < STRONG_CONFIDENCE:
+        return None
+    if event.type in GRAVE:
+        return f"{event.type}, confidence {event.confidence:.2f}"
+    ticker, score = max(
+        ((t, s.score) for t, s in event.sentiment.items()), key=lambda each: abs(each[1]),
+        default=("", 0.0),
+    )  # fmt: skip
+    return f"sentiment {score:+.2f} for {ticker}" if abs(score) >= STRONG_SCORE else None

@@ -195,10 +195,9 @@ def tell_apart(
 ) -> list[Found]:
     """Link each headline to its story, in the order given.
 
-    `known` are rows with headline_id, event_id and headline; one that is `unfinished` says
-    what became of that headline, and stays so (then it has found_by and similarity, too).
-    `candidates` are stored events near each vector with their cosines. One that is not among
-    `known` was embedded by a run that died before it stored anything, or is too old, and is no
+    `known` are rows with headline_id, event_id and headline; `candidates` are stored events
+    near each vector with their cosines. One that is not among `known` was
+    embedded by a run that died before it stored anything, or is too old, and is no
     story to repeat. Headlines are compared with those before them, too.
     """
     import numpy as np
@@ -210,22 +209,17 @@ def tell_apart(
     near = [{e: cosine for e, cosine in each if e in stored} for each in candidates]
     stories.prepare({e for each in near for e in each})
     made = np.asarray(vectors, dtype=float)
-    kept = {row["headline_id"]: row for row in known if row.get("unfinished")}
     own: list[str] = []  # stories of the earlier headlines of this batch
     copies = np.zeros(len(headlines), dtype=bool)  # the same words again tell nothing more
     found = []
     for place, headline in enumerate(headlines):
         batch = list(_alike(made, place, own, copies))
-        cosines = dict(batch) | near[place]
-        if stored_as := kept.get(headline.id):
-            kind, event_id, alike = (stored_as[n] for n in ("found_by", "event_id", "similarity"))
-        else:
-            kind, event_id, alike = _found(headline, made[place], cosines, stories)
+        cosines = dict(reversed(batch)) | near[place]  # by the nearest telling of each
+        kind, event_id, alike = _found(headline, made[place], cosines, stories)
         telling = Telling(headline, event_id, market, 1.0 if kind == "first" else alike, kind)
         related = [*candidates[place], *batch]
         others = dict.fromkeys(e for e, cosine in related if cosine >= RELATED and e != event_id)
-        new = kind == "first" and headline.id not in kept
-        nearest = _nearest([*near[place].items(), *batch]) if new else []
+        nearest = _nearest([*near[place].items(), *batch]) if kind == "first" else []
         earlier = [(e, stories.words(e), cosine) for e, cosine in nearest]
         found.append(Found(telling, alike, tuple(others), earlier))
         own.append(event_id)
@@ -266,7 +260,8 @@ def _alike(
     if not own:
         return
     cosines = vectors[:place] @ vectors[place]
-    cosines[copies[:place]] = -1.0
+    cosines[copies[:place]] = -np.inf
     nearest = np.argpartition(-cosines, min(NEIGHBOURS, place - 1))[:NEIGHBOURS]
     for index in nearest[np.argsort(-cosines[nearest])]:
-        yield own[index], float(cosines[index])
+        if not copies[index]:
+            yield own[index], float(cosines[index])

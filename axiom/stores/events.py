@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from axiom.model import Event, Telling
+from axiom.model import Event, EventType, Headline, Sentiment, Telling
 from axiom.stores.postgres import Jsonb, Postgres, insert_rows, named_queries
 
 if TYPE_CHECKING:
@@ -25,12 +25,25 @@ class EventStore:
         self._sql = named_queries("events")
 
     def tellings(self, market: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
-        """Return what was told: `headline_id`, `event_id`, `text_hash`, `headline`, `similarity`,
-        `found_by`, and whether its run left it `unfinished`.
-        """
+        """Return `headline_id`, `event_id` and `headline` of what was told."""
         return self._db.query(
             self._sql["tellings"], {"market": market, "since": since, "until": until}
         )
+
+    def left(
+        self, market: str, since: datetime, until: datetime, run_id: str
+    ) -> list[dict[str, Any]]:
+        """Return `headline_id` and `event_id` of tellings that other stores may not know.
+
+        They were stored by a run that ended badly, or by this one, which begins once more.
+        """
+        asked = {"market": market, "since": since, "until": until, "run": run_id}
+        return self._db.query(self._sql["left"], asked)
+
+    def stored(self, market: str, ids: Sequence[str]) -> list[Event]:
+        """Return some stories as they were stored."""
+        asked = {"market": market, "events": list(ids)}
+        return [_event(row) for row in self._db.query(self._sql["stored"], asked)]
 
     def upsert(
         self,
@@ -38,9 +51,11 @@ class EventStore:
         tellings: Sequence[Telling],
         run_id: str,
         related: Sequence[tuple[str, str]] = (),
+        left: Sequence[str] = (),
     ) -> int:
         """Store stories and tellings in one transaction; return how many stories were new.
 
+        `left` are the headlines that an earlier run stored and this one finishes.
         An earlier telling that arrives late makes its story older. Stories that are
         related, by their ids, and about one company become one line.
         """
@@ -49,8 +64,7 @@ class EventStore:
             added = insert_rows(cursor, self._sql["insert_events"], stories)
             told = [_telling_row(telling, run_id) for telling in tellings]
             insert_rows(cursor, self._sql["insert_tellings"], told)
-            headlines = [telling.headline.id for telling in tellings]
-            cursor.execute(self._sql["take_over"], {"run": run_id, "headlines": headlines})
+            cursor.execute(self._sql["take_over"], {"run": run_id, "left": list(left)})
             retold = sorted({telling.event_id for telling in tellings})
             cursor.execute(self._sql["correct_times"], {"events": retold})
             self._join_lines(cursor, related)
@@ -151,6 +165,19 @@ def _event_row(event: Event, run_id: str) -> tuple[Any, ...]:
         headline.published_at, event.type, list(event.tickers), Jsonb(sentiment), event.relevance,
         event.novelty, event.confidence, event.analyst, event.prompt_hash, run_id,
         headline.published_at, event.id,
+    )  # fmt: skip
+
+
+def _event(row: dict[str, Any]) -> Event:
+    told = (row[name] for name in ("headline", "published_at", "source", "url", "summary"))
+    sentiment = {
+        ticker: Sentiment(each["positive"], each["neutral"], each["negative"])
+        for ticker, each in row["sentiment"].items()
+    }
+    return Event(
+        row["id"], Headline(*told), tuple(row["tickers"]), EventType(row["type"]), sentiment,
+        row["relevance"], row["novelty"], row["confidence"], row["analyst"], row["prompt_hash"],
+        row["market"],
     )  # fmt: skip
 
 

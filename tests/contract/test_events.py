@@ -74,24 +74,42 @@ def test_a_telling_comes_back_as_what_the_next_run_compares_with(events: EventSt
     assert events.tellings("replay", AT, AT) == [
         {
             "headline_id": telling.headline.id, "event_id": event.id,
-            "text_hash": telling.headline.text_hash, "headline": "Apple sues Google",
-            "similarity": 1.0, "found_by": "first", "unfinished": False,
+            "headline": "Apple sues Google",
         }
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", ["partial", "failed", "cancelled"])
-def test_what_a_run_left_unfinished_is_so_until_another_tells_it_again(
+def test_what_a_run_left_is_left_until_another_takes_it_over(
     events: EventStore, ended: Ended, state: str
 ) -> None:
-    event, telling = story()
+    (event, telling), (_, good) = story(), story("Oil falls")
+    done, run = ended("succeeded"), ended(state)
+    events.upsert([event], [telling], run)
+    events.upsert([], [good], done)
+    row = {"headline_id": telling.headline.id, "event_id": event.id}
+    assert events.left("replay", AT, AT, "run-9") == [row]
+    assert events.left("yfinance", AT, AT, "run-9") == []
+    assert events.left("replay", AT + HOUR, AT + HOUR, "run-9") == []
     other = replace(telling, event_id="another", similarity=0.5, found_by="analyst")
-    events.upsert([event], [telling], ended(state))
-    assert events.tellings("replay", AT, AT)[0]["unfinished"]
-    events.upsert([], [other, other], ended("succeeded"))
-    [row] = events.tellings("replay", AT, AT)
-    assert not row["unfinished"]
-    assert (row["event_id"], row["found_by"]) == (event.id, "first")  # what is stored stays
+    events.upsert([], [other, other], done)
+    assert events.left("replay", AT, AT, "run-9") == [row]  # what is stored stays
+    events.upsert([], [], ended("succeeded"), left=[telling.headline.id])
+    assert events.left("replay", AT, AT, "run-9") == []
+
+
+def test_what_a_run_stored_is_left_for_itself(events: EventStore) -> None:
+    event, telling = story()
+    events.upsert([event], [telling], "run-1")
+    assert len(events.left("replay", AT, AT, "run-1")) == 1  # begun anew from its first step
+    assert events.left("replay", AT, AT, "run-2") == []
+
+
+def test_a_story_comes_back_as_it_was_stored(events: EventStore) -> None:
+    event, telling = story()
+    events.upsert([event], [telling], "run-1")
+    assert events.stored("replay", [event.id, "none"]) == [event]
+    assert events.stored("yfinance", [event.id]) == []
 
 
 def test_the_same_stories_and_tellings_again_change_nothing(events: EventStore) -> None:

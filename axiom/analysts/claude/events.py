@@ -188,7 +188,7 @@ def batches(told: Sequence[Told]) -> Iterator[Sequence[Told]]:
     """Yield headlines for a question each: at most `BATCH`, and not longer than `LONGEST`."""
     start = length = 0
     for n, each in enumerate(told):
-        longer = len(_line(n, each))
+        longer = len(_line(n, each)) + 1
         if n - start == BATCH or (n > start and length + longer > LONGEST):
             yield told[start:n]
             start, length = n, 0

@@ -1,10 +1,18 @@
--- :tellings what was told in a span of time, and what of it a run left unfinished
-SELECT headline_id, event_id, text_hash, headline, similarity, found_by,
-       EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
-               AND runs.state IN ('partial', 'failed', 'cancelled')) AS unfinished
-FROM tellings
+-- :tellings what was told in a span of time
+SELECT headline_id, event_id, headline FROM tellings
 WHERE market = %(market)s AND published_at BETWEEN %(since)s AND %(until)s
 ORDER BY published_at, headline_id;
+
+-- :left tellings that a run stored which ended badly, or that is the same run, begun once more
+SELECT headline_id, event_id FROM tellings
+WHERE market = %(market)s AND published_at BETWEEN %(since)s AND %(until)s
+  AND (run_id = %(run)s OR EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
+                                   AND runs.state IN ('partial', 'failed', 'cancelled')))
+ORDER BY published_at, headline_id;
+
+-- :stored some stories as they were stored
+SELECT * FROM events WHERE market = %(market)s AND id = ANY(%(events)s)
+ORDER BY published_at, id;
 
 -- :insert_events new stories
 INSERT INTO events (id, market, headline, summary, url, source, published_at, type, tickers,
@@ -17,11 +25,8 @@ INSERT INTO tellings (headline_id, event_id, market, text_hash, headline, source
                       similarity, found_by, run_id)
 VALUES %s ON CONFLICT DO NOTHING;
 
--- :take_over this run finishes what others left unfinished
-UPDATE tellings SET run_id = %(run)s
-WHERE headline_id = ANY(%(headlines)s) AND run_id <> %(run)s
-  AND EXISTS (SELECT FROM runs WHERE runs.id = tellings.run_id
-              AND runs.state IN ('partial', 'failed', 'cancelled'));
+-- :take_over this run finishes what others left
+UPDATE tellings SET run_id = %(run)s WHERE headline_id = ANY(%(left)s) AND run_id <> %(run)s;
 
 -- :correct_times an older telling that arrived late makes its story older
 UPDATE events SET first_told_at = told.earliest

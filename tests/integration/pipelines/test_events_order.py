@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from axiom.analysts.embedding import embed
 from axiom.analysts.local import LocalAnalyst
 from axiom.analysts.question import Answer, Question
 from axiom.flow import Context
-from axiom.model import Headline, to_json
+from axiom.model import Event, Headline, to_json
 from axiom.pipelines import events as pipeline
 from axiom.providers.universe import load_universe
 from axiom.stores.artifacts import MemoryArtifacts
@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 STEPS = (
     pipeline.drop_known, pipeline.link_entities, pipeline.classify, pipeline.store_events,
-    pipeline.embed_events,
+    pipeline.embed_events, pipeline.link_events, pipeline.raise_alerts,
 )  # fmt: skip
 Run = Callable[..., dict[str, Any]]
 DEAL = Headline("Pfizer to buy Seagen for $43 billion", NOW, "wire-a")
@@ -40,10 +40,27 @@ EARLIER = Headline("Pfizer to buy Seagen for $43 billion - Desk", NOW - 5 * HOUR
 DONE = Headline("Pfizer completes $43 billion Seagen acquisition", NOW + 9 * HOUR, "wire-a")
 
 
+class Doors:
+    """Takes note of what would reach the graph and a person."""
+
+    def __init__(self) -> None:
+        self.linked, self.alerts = list[Event](), list[str]()
+
+    def link_events(self, events: Sequence[Event], run_id: str, recorded_at: datetime) -> int:
+        self.linked += events
+        return len(events)
+
+    def raise_alert(self, cause: str, **_: object) -> bool:
+        self.alerts.append(cause)
+        return True
+
+
 @pytest.fixture
 def services(postgres_url: str, chroma_url: str) -> Any:
-    universe = load_universe()
+    universe, doors = load_universe(), Doors()
     return SimpleNamespace(
+        graph=doors,
+        alerts=doors,
         market=SimpleNamespace(name=f"test-{uuid.uuid4().hex[:12]}", visible_at=lambda at: at),
         events=EventStore(Postgres(postgres_url)),
         vectors=VectorStore(chroma_url),
@@ -146,10 +163,11 @@ def test_what_was_judged_in_a_run_that_ended_badly_stays_so(services: Any, run: 
     run(DONE, ends="partial")
     services.analyst = local  # who would take it for another story, which it is
     said = run(DONE)
-    assert (said["drop_known"]["seen_before"], said["classify"]["asked"]) == (0, 0)
+    assert (said["drop_known"]["seen_before"], said["classify"]["asked"]) == (1, 0)
+    assert list(said["drop_known"]["left"]) == [DONE.id]
     assert [row["found_by"] for row in services.events.told_by(DEAL.id)] == ["first", "analyst"]
     assert len(stored(services)) == 1
-    assert run(DONE)["drop_known"]["seen_before"] == 1  # told to its end by now
+    assert run(DONE)["drop_known"]["left"] == {}  # told to its end by now
 
 
 def test_a_story_that_a_run_stored_and_left_is_finished_and_no_other_story(
@@ -158,16 +176,28 @@ def test_a_story_that_a_run_stored_and_left_is_finished_and_no_other_story(
     run(DEAL)
     run(DONE, ends="partial", steps=4)  # stored, and not embedded
     services.analyst = ClaudeAnalyst(says_again)
-    said = run(DONE, AGAIN)
-    assert said["classify"]["told_before"] == {}
+    said = run(replace(DONE, source="desk-d"), AGAIN)  # not given again, but by another
+    assert (said["classify"]["asked"], said["drop_known"]["exact"]) == (0, 1)
+    assert said["drop_known"]["left"] == {DONE.id: DONE.id}
     assert {each[0] for each in stored(services)} == {DEAL.text, DONE.text}
     assert services.vectors.count(services.market.name) == 2
-    assert run(DONE)["drop_known"]["seen_before"] == 1
+    kept = services.events.stored(services.market.name, [DONE.id])
+    assert [each for each in services.graph.linked if each.id == DONE.id] == kept
+    assert services.alerts.alerts[-1] == f"event/{DONE.id}"
+    assert run()["drop_known"]["left"] == {}
+
+
+def test_what_is_left_is_compared_with_before_it_is_finished(services: Any, run: Run) -> None:
+    run(DEAL, ends="failed", steps=4)
+    copy = replace(DEAL, source="desk-d", published_at=NOW - HOUR)
+    said = run(copy, AGAIN)
+    assert (said["drop_known"]["exact"], said["drop_known"]["semantic"]) == (1, 1)
+    assert len(stored(services)) == 1
 
 
 def test_a_run_that_an_older_version_began_goes_on(services: Any, run: Run) -> None:
     said = run(DEAL)
-    del said["drop_known"]["earlier"], said["classify"]["told_before"]
+    del said["drop_known"]["earlier"], said["drop_known"]["left"], said["classify"]["told_before"]
     artifacts = MemoryArtifacts()
     ctx = Context("old", "events", NOW, services, artifacts, inputs=said)
     said["drop_known"]["tellings"] = artifacts.put("old", "tellings", [])

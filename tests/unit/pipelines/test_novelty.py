@@ -154,6 +154,14 @@ def test_a_stored_story_is_asked_about_too_even_where_it_is_at_odds() -> None:
     assert found.earlier == [("e1", "Qualcomm sues Arm", 0.9)]
 
 
+def test_a_cosine_is_never_above_one() -> None:
+    row = {"headline_id": "e1", "event_id": "e1", "headline": "Qualcomm sues Arm"}
+    new, stories = Headline("Arm sues Qualcomm", NOW, "b"), Stories(embed, CANONICAL)
+    near = [[("e1", 1.0000002)]]
+    [found] = tell_apart([new], [row], embed([new.text]), near, stories, "replay")
+    assert found.earlier == [("e1", "Qualcomm sues Arm", 1.0)]
+
+
 def test_copies_of_one_story_do_not_crowd_others_out() -> None:
     copies = ["Arm sues Qualcomm over chip licences"] * 20
     *_, last = told("Qualcomm sues Arm", *copies, "Court date set for chip licences of Arm")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from axiom.analysts.claude import ClaudeAnalyst, Models
+from axiom.analysts.claude import ClaudeAnalyst, Models, events
 from axiom.analysts.claude.events import BATCH, HALVES, LONGEST
 from axiom.analysts.question import Question
 from axiom.model import EventType, Headline, Sentiment
@@ -193,6 +193,16 @@ def test_no_feed_makes_a_question_too_long() -> None:
     asked = [name for question in ask.questions for name in question.subjects]
     assert asked == [each.id for each, _ in long]
     assert len(ask.questions) > 5
+
+
+def test_questions_are_parted_by_number_and_by_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = [(headline(f"Story {k}", "s" * 500), ["AAPL"] * 300) for k in range(120)]
+    told = [events.Told(each, tuple(linked)) for each, linked in long]  # some 2,700 characters
+    monkeypatch.setattr(events, "LONGEST", 150_000)
+    assert [len(part) for part in events.batches(told)] == [40, 40, 40]
+    monkeypatch.setattr(events, "LONGEST", 10)  # even one is longer
+    assert [list(part) for part in events.batches(told[:3])] == [[each] for each in told[:3]]
+    assert list(events.batches([])) == []
 
 
 def test_nothing_to_classify_is_not_asked() -> None:
