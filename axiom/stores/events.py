@@ -64,7 +64,8 @@ class EventStore:
             added = insert_rows(cursor, self._sql["insert_events"], stories)
             told = [_telling_row(telling, run_id) for telling in tellings]
             insert_rows(cursor, self._sql["insert_tellings"], told)
-            cursor.execute(self._sql["take_over"], {"run": run_id, "left": list(left)})
+            if left:
+                cursor.execute(self._sql["take_over"], {"run": run_id, "left": list(left)})
             retold = sorted({telling.event_id for telling in tellings})
             cursor.execute(self._sql["correct_times"], {"events": retold})
             self._join_lines(cursor, related)

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import PASSWORD, Site
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(240)]
 Shot = Callable[[Any, str], None]
 LONG = 60_000
 

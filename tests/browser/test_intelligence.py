@@ -16,7 +16,7 @@ from axiom.stores.graph import GraphStore
 from tests.acceptance.conftest import wait_for
 from tests.browser.conftest import Site
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 Shot = Callable[[Any, str], None]
 SOURCE = "https://example.org/about-apple"
 FIRST = datetime(2026, 1, 5, 14, tzinfo=UTC)

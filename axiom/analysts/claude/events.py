@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypedDict
 
@@ -28,7 +28,7 @@ class Told:
 
     headline: Headline
     tickers: tuple[str, ...]
-    earlier: Mapping[str, str] = field(default_factory=dict)  # event -> its headline
+    earlier: Mapping[str, str]  # event -> its headline
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,7 @@ def test_no_feed_makes_a_question_too_long() -> None:
 
 def test_questions_are_parted_by_number_and_by_length(monkeypatch: pytest.MonkeyPatch) -> None:
     long = [(headline(f"Story {k}", "s" * 500), ["AAPL"] * 300) for k in range(120)]
-    told = [events.Told(each, tuple(linked)) for each, linked in long]  # some 2,700 characters
+    told = [events.Told(each, tuple(linked), {}) for each, linked in long]  # some 2,700 characters
     monkeypatch.setattr(events, "LONGEST", 150_000)
     assert [len(part) for part in events.batches(told)] == [40, 40, 40]
     monkeypatch.setattr(events, "LONGEST", 10)  # even one is longer
