@@ -18,7 +18,8 @@ def compute_shrinkage(values: ArrayLike) -> float:
     The optimal weight d of the identity in (1-d) R + d I: every r off the diagonal is to
     be multiplied by 1 - d. Columns are made of mean zero and variance one, and missing
     values count as the mean, which shrinks a little more. Equal to scikit-learn's
-    `ledoit_wolf_shrinkage` of those columns; no N x N matrix is formed when N > T. Source:
+    `ledoit_wolf_shrinkage` of those columns, but where R is I already and any weight is right;
+    no N x N matrix is formed when N > T. Source:
     Ledoit and Wolf, J. Multivariate Analysis 88, 2004, eq. 14.
     """
     import numpy as np
